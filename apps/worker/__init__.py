@@ -1,0 +1,1 @@
+"""The worker: document task handlers and its entry point."""

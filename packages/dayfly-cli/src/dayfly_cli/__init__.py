@@ -1,0 +1,1 @@
+"""The `dayfly` command."""

@@ -1,0 +1,1 @@
+"""Azure's control plane on one machine."""
