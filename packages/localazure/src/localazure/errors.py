@@ -1,13 +1,15 @@
 """What localazure raises.
 
-    LocalazureError
-    ├── ArmError              an answer of the control plane: status, code, message
-    └── UsageError            the command line asked for what cannot be: one line, exit 1
+LocalazureError
+├── ArmError              an answer of the control plane: status, code, message
+├── DefinitionError       a workflow definition that cannot be run: every problem, by name and place
+└── UsageError            the command line asked for what cannot be: one line, exit 1
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -44,3 +46,38 @@ class ArmError(LocalazureError):
 
 class UsageError(LocalazureError):
     """A setting or argument that cannot work; its text is the one line the user sees."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a workflow definition."""
+
+    #: Where, as a JSON path from the definition: `$.actions.Wait.inputs.interval`.
+    path: str
+    #: What kind: `unsupported-action`, `unsupported-trigger`, `unknown-function`, `unknown-property`,
+    #: `unknown-option`, `unknown-reference`, `unparseable`, `invalid`, `missing`, `limit`, …
+    kind: str
+    #: The thing's own name: the action type, function, property, option or reference.
+    name: str
+    #: What is wrong and the way out, for a person.
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class DefinitionError(LocalazureError):
+    """A workflow definition or its parameter values cannot be accepted.
+
+    Raised when a definition is loaded (put, checked) or a run is to start with unfit parameter values.
+
+    Attributes:
+        problems: All that is wrong, in the order of the definition, at least one.
+    """
+
+    #: The code Azure answers with when such a definition is put.
+    code = "InvalidTemplate"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))

@@ -1,0 +1,1 @@
+"""Logic Apps workflows (Consumption): definitions, runs and their history."""
