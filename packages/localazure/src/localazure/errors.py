@@ -2,7 +2,10 @@
 
 LocalazureError
 ├── ArmError              an answer of the control plane: status, code, message
+├── ConnectionFailedError a workflow's request got no answer
 ├── DefinitionError       a workflow definition that cannot be run: every problem, by name and place
+├── InvalidRequestError   a workflow's request cannot be sent as it is written
+├── NotJsonError          a body says it is JSON and is none
 └── UsageError            the command line asked for what cannot be: one line, exit 1
 """
 
@@ -81,3 +84,22 @@ class DefinitionError(LocalazureError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class ConnectionFailedError(LocalazureError):
+    """No answer came to a workflow's request.
+
+    Raised by the outbound client: the name did not resolve, nothing listened, the call timed out or broke off.
+    """
+
+
+class InvalidRequestError(LocalazureError):
+    """A workflow's request cannot be sent as it is written.
+
+    Raised by the outbound client and the connectors: the address, the authentication or the path is at fault,
+    and another try would change nothing.
+    """
+
+
+class NotJsonError(LocalazureError):
+    """A body is declared as JSON and cannot be read as such."""
