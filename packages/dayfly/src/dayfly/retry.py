@@ -1,0 +1,32 @@
+"""How long to wait before something is tried again."""
+
+import random
+from dataclasses import dataclass, field
+
+__all__ = ["RetryPolicy"]
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential delay with jitter, apart from the length of a lease.
+
+    Attributes:
+        first_s: the delay after the first try, before jitter; above 0.
+        max_s: the longest delay, before jitter.
+        random: a source of numbers in [0, 1).
+    """
+
+    first_s: float = 10.0
+    max_s: float = 240.0
+    random: random.Random = field(default_factory=random.Random, repr=False)
+
+    def delay_s(self, tries: int, at_least_s: float | None = None) -> float:
+        """Seconds to wait after so many tries (1 or more).
+
+        Args:
+            tries: how often it was tried.
+            at_least_s: what a service asked for (`Retry-After`); None = nothing.
+        """
+        grown = min(self.max_s, self.first_s * 2 ** min(max(tries, 1) - 1, 30))
+        jittered = grown * (0.75 + 0.5 * self.random.random())
+        return max(jittered, at_least_s or 0.0)
