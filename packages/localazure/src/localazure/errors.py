@@ -89,7 +89,7 @@ class DefinitionError(LocalazureError):
 class ConnectionFailedError(LocalazureError):
     """No answer came to a workflow's request.
 
-    Raised by the outbound client: the name did not resolve, nothing listened, the call timed out or broke off.
+    Raised by the outbound client: the name did not resolve, nothing listened, the call timed out or broke.
     """
 
 
