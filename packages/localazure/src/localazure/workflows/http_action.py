@@ -1,7 +1,7 @@
 """The Http action.
 
-Authentication, asynchronous answers and retries follow the Logic Apps documentation ("HTTP", "Schema reference
-for trigger and action types").
+Authentication, asynchronous answers and retries follow the Logic Apps documentation ("HTTP", "Schema
+reference for trigger and action types").
 """
 
 import random
