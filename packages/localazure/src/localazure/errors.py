@@ -4,6 +4,7 @@ LocalazureError
 ├── ArmError              an answer of the control plane: status, code, message
 ├── ConnectionFailedError a workflow's request got no answer
 ├── DefinitionError       a workflow definition that cannot be run: every problem, by name and place
+├── ExpressionError       an expression that cannot be read or evaluated: kind, message, place
 ├── InvalidRequestError   a workflow's request cannot be sent as it is written
 ├── NotJsonError          a body says it is JSON and is none
 └── UsageError            the command line asked for what cannot be: one line, exit 1
@@ -103,3 +104,43 @@ class InvalidRequestError(LocalazureError):
 
 class NotJsonError(LocalazureError):
     """A body is declared as JSON and cannot be read as such."""
+
+
+class ExpressionError(LocalazureError):
+    """An expression that cannot be read, or that has no value here.
+
+    Raised by `localazure.expressions` alone. Its text is the message and below it, when the place is known,
+    the expression with a caret under the place.
+
+    Attributes:
+        kind: `unparseable` (no expression at all), `unknown-function`, `invalid-arity` (too few or too many
+            arguments), `invalid-type` (an argument of the wrong type), `not-found` (an action, parameter,
+            variable, loop or property that is not there) or `invalid-template` (any other evaluation error).
+        message: what is wrong, one line, with names and values.
+        expression: the text it stands in, as the workflow writes it; None while it is not known.
+        position: offset into `expression` in characters, from 0; None while it is not known.
+    """
+
+    def __init__(
+        self, kind: str, message: str, *, expression: str | None = None, position: int | None = None
+    ) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+        self.expression = expression
+        self.position = position
+
+    def __str__(self) -> str:
+        """Return the message, and the drawing below it when the place is known."""
+        drawing = self.drawing()
+        return f"{self.message}\n{drawing}" if drawing else self.message
+
+    def drawing(self) -> str:
+        """Return the line of the expression and a caret under the place, or nothing while it is not known."""
+        if self.expression is None or self.position is None:
+            return ""
+        start = max(0, self.position - 60)
+        window = self.expression[start : self.position + 40]
+        # One character for one, so that the caret stays under its place.
+        line = "".join(character if character.isprintable() else " " for character in window)
+        return f"  {line}\n  {' ' * (self.position - start)}^"

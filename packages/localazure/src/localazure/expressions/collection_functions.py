@@ -1,0 +1,5 @@
+"""The collection functions."""
+
+from localazure.expressions.signatures import Group
+
+COLLECTION = Group("collection")

@@ -1,0 +1,5 @@
+"""The content functions."""
+
+from localazure.expressions.signatures import Group
+
+CONTENT = Group("content")

@@ -1,0 +1,5 @@
+"""The conversion functions."""
+
+from localazure.expressions.signatures import Group
+
+CONVERSION = Group("conversion")

@@ -1,0 +1,5 @@
+"""The date functions."""
+
+from localazure.expressions.signatures import Group
+
+DATE = Group("date")

@@ -1,0 +1,5 @@
+"""The logical functions."""
+
+from localazure.expressions.signatures import Group
+
+LOGICAL = Group("logical")

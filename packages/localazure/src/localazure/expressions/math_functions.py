@@ -1,0 +1,5 @@
+"""The math functions."""
+
+from localazure.expressions.signatures import Group
+
+MATH = Group("math")

@@ -1,0 +1,5 @@
+"""The property functions."""
+
+from localazure.expressions.signatures import Group
+
+PROPERTY = Group("property")

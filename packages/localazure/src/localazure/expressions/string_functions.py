@@ -1,0 +1,5 @@
+"""The string functions."""
+
+from localazure.expressions.signatures import Group
+
+STRINGS = Group("string")

@@ -1,0 +1,5 @@
+"""The uri functions."""
+
+from localazure.expressions.signatures import Group
+
+URI = Group("uri")

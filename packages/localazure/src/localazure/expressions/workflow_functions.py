@@ -1,0 +1,5 @@
+"""The workflow functions."""
+
+from localazure.expressions.signatures import Group
+
+WORKFLOW = Group("workflow")

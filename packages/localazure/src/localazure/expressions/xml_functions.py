@@ -1,0 +1,5 @@
+"""The xml functions."""
+
+from localazure.expressions.signatures import Group
+
+XML_FUNCTIONS = Group("xml")
