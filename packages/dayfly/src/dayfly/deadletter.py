@@ -4,10 +4,13 @@ import json
 from dataclasses import asdict
 
 from dayfly.clock import Clock
-from dayfly.ledger import Entry
+from dayfly.errors import DayflyError
+from dayfly.ledger import ROUND_ENDING_REASONS, Entry
+from dayfly.message import write_put_back
 from dayfly.storage import BlobContainer, MessageQueue
+from dayfly.task import Origin
 
-__all__ = ["DeadLetters", "dead_letter_blob_name"]
+__all__ = ["DeadLetters", "dead_letter_blob_name", "replay"]
 
 
 def dead_letter_blob_name(key: str) -> str:
@@ -58,3 +61,31 @@ class DeadLetters:
             **{name: fields[name] for name in ("task", "outcome", "delivery", "attempts", "message", "log")},
             "dead_lettered_at": self._clock.now().isoformat(),
         }
+
+
+async def replay(blobs: BlobContainer, queue: MessageQueue, key: str) -> str:
+    """Put a dead-lettered task back into its queue.
+
+    One that was dead-lettered for its outcome is tried anew, under the next key of its own; one that
+    was only undelivered keeps its key, and only delivers again. Nothing is counted anywhere: two
+    replays of one dead letter are doubles, and run once.
+
+    Args:
+        blobs: the client's `-dayfly` container.
+        queue: the queue that the task came from.
+        key: the dead letter's ledger key.
+
+    Returns:
+        The ledger key under which the task goes on.
+
+    Raises:
+        DayflyError: there is no such dead letter.
+    """
+    blob = await blobs.read(dead_letter_blob_name(key))
+    if blob is None:
+        raise DayflyError(f"no dead letter {key!r}: there is no blob {dead_letter_blob_name(key)}")
+    letter = json.loads(blob.data)
+    ended = letter["outcome"]["reason"] in ROUND_ENDING_REASONS
+    origin = Origin(key).next_round if ended else Origin(key)
+    await queue.put(await write_put_back(blobs, letter["text"], origin))
+    return origin.key

@@ -9,14 +9,24 @@ from dayfly.limits import LOG_TAIL_MAX_BYTES
 from dayfly.storage import BlobContainer, QueueMessage
 from dayfly.task import Origin, Task
 
-__all__ = ["AttemptRecord", "Delivery", "Entry", "Holder", "Ledger", "Outcome", "TaskRecord"]
+__all__ = [
+    "ROUND_ENDING_REASONS",
+    "AttemptRecord",
+    "Delivery",
+    "Entry",
+    "Holder",
+    "Ledger",
+    "Outcome",
+    "TaskRecord",
+]
 
 Reason = Literal["failed", "exhausted", "cancelled", "not_a_task", "never_started"]
 DeliveryState = Literal["delivered", "undelivered", "not_requested"]
 
 _T = TypeVar("_T")
 
-_DEAD_LETTERED: tuple[Reason, ...] = ("exhausted", "not_a_task", "never_started")
+ROUND_ENDING_REASONS: tuple[Reason, ...] = ("exhausted", "not_a_task", "never_started")
+"""Outcomes that call for a dead letter, and whose replay tries the task anew."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ class Entry:
     @property
     def dead_letter_reason(self) -> Reason | Literal["undelivered"] | None:
         """Why this entry calls for a dead letter; None if it does not."""
-        if self.outcome and self.outcome.reason in _DEAD_LETTERED:
+        if self.outcome and self.outcome.reason in ROUND_ENDING_REASONS:
             return self.outcome.reason
         if self.delivery and self.delivery.state == "undelivered":
             return "undelivered"

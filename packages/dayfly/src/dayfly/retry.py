@@ -27,6 +27,6 @@ class RetryPolicy:
             tries: how often it was tried.
             at_least_s: what a service asked for (`Retry-After`); None = nothing.
         """
-        grown = min(self.max_s, self.first_s * 2 ** min(max(tries, 1) - 1, 30))
+        grown = min(self.max_s, self.first_s * 2.0 ** min(max(tries, 1) - 1, 30))
         jittered = grown * (0.75 + 0.5 * self.random.random())
         return max(jittered, at_least_s or 0.0)

@@ -18,6 +18,7 @@ from dayfly.limits import KEY_PATTERN, MESSAGE_TEXT_MAX_BYTES
 __all__ = ["Origin", "Task", "decode_task", "fits_message", "put_back_text", "read_origin"]
 
 _PUT_BACK = '{"dayfly"'
+_REPLAY = re.compile(r"-r(\d{1,9})$")
 _LEGACY = re.compile(r"([^|{}]+)\|\s*(\{.*)", re.DOTALL)
 
 
@@ -51,6 +52,17 @@ class Origin:
     key: str
     generation: int = 0
     text_blob: str | None = None
+
+    @property
+    def first_key(self) -> str:
+        """The key before any replay: the id of the message that the backend sent."""
+        return _REPLAY.sub("", self.key)
+
+    @property
+    def next_round(self) -> "Origin":
+        """Where a replay belongs that tries the task anew: a key, an entry and a webhook id of its own."""
+        replays = _REPLAY.search(self.key)
+        return Origin(f"{self.first_key}-r{int(replays[1]) + 1 if replays else 1}")
 
 
 def read_origin(text: str, message_id: str) -> Origin:

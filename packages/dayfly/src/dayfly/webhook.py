@@ -141,7 +141,7 @@ class HttpWebhook:
         if allowed:
             return None if _listed(host, allowed) else f"host {host!r} is not in WEBHOOK_ALLOWED_HOSTS"
         if parts.scheme != "https":
-            return f"webhook_url should be https; http is for hosts listed in WEBHOOK_ALLOWED_HOSTS, not {host!r}"
+            return f"webhook_url should be https, or {host!r} be listed in WEBHOOK_ALLOWED_HOSTS"
         return await _private_address(host, port or 443)
 
 
