@@ -1,7 +1,7 @@
 """How long to wait before something is tried again."""
 
-import random
 from dataclasses import dataclass, field
+from random import Random
 
 __all__ = ["RetryPolicy"]
 
@@ -18,7 +18,7 @@ class RetryPolicy:
 
     first_s: float = 10.0
     max_s: float = 240.0
-    random: random.Random = field(default_factory=random.Random, repr=False)
+    random: Random = field(default_factory=Random, repr=False)
 
     def delay_s(self, tries: int, at_least_s: float | None = None) -> float:
         """Seconds to wait after so many tries (1 or more).

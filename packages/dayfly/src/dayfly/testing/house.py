@@ -1,5 +1,6 @@
 """A whole client in memory: its queues, its container, its webhook, and attempts at its messages."""
 
+import asyncio
 import json
 import random
 from datetime import timedelta
@@ -9,7 +10,7 @@ from dayfly.attempt import Attempt, AttemptSettings, Services
 from dayfly.deadletter import DeadLetters
 from dayfly.delivery import Courier
 from dayfly.handlers import Handlers
-from dayfly.ledger import Entry, Ledger
+from dayfly.ledger import Entry, Ledger, Outcome
 from dayfly.process import HandlerRunner
 from dayfly.retry import RetryPolicy
 from dayfly.storage import QueueMessage
@@ -89,9 +90,15 @@ class House:
         end = self.clock.now() + within
         while self.queue.messages and self.clock.now() < end:
             if received := await self.queue.receive(1, self.settings.lease_s):
-                await self.attempt(received[0]).run()
+                await self.finish(asyncio.create_task(self.attempt(received[0]).run()))
             else:
                 await self.clock.advance(self.settings.lease_s / 4)
+
+    async def finish(self, running: "asyncio.Task[Outcome | None]") -> Outcome | None:
+        """Let time pass until an attempt ends; the answer is the ledger's word."""
+        while not running.done():
+            await self.clock.advance(1)
+        return running.result()
 
     async def entry(self, key: str) -> Entry:
         """The ledger entry of a key."""

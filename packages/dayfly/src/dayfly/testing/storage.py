@@ -94,7 +94,7 @@ class InMemoryQueue:
         fails = await self.faults.begin("receive")
         self._expire()
         now = self._clock.now()
-        taken = []
+        taken: list[QueueMessage] = []
         for stored in self._stored.values():
             if stored.visible_at <= now and len(taken) < count:
                 old = stored.message
