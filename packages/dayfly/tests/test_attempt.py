@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from dayfly import FailedForGood, Handlers, Result, Retry
-from dayfly.attempt import AttemptSettings
+from dayfly.attempt import Attempt, AttemptSettings
 from dayfly.deadletter import replay
 from dayfly.errors import ResourceMissing
 from dayfly.ledger import Outcome
 from dayfly.process import HandlerOutcome, LogTail
 from dayfly.storage import QueueMessage, Receipt
 from dayfly.task import Task
-from dayfly.testing import House
+from dayfly.testing import House, InlineRunner
 from dayfly.webhook import Answer
 
 
@@ -219,17 +219,12 @@ async def test_the_straggler_of_two_attempts_settles_nothing(handlers: Handlers)
     hanging = Hanging()
     house = House(handlers, runner=hanging)
     key = house.submit("greet")
-    first_message = await house.receive()
-    straggler = asyncio.create_task(house.attempt(first_message).run())
+    straggler = asyncio.create_task(house.attempt(await house.receive()).run())
     await hanging.begun.wait()
-    house.clock.jump(house.settings.lease_s + 1)  # the straggler was frozen: its lease is over
-    second = House(handlers)
-    for name in ("clock", "queue", "poison", "blobs", "ledger", "webhook"):
-        setattr(second, name, getattr(house, name))
-    other = House(handlers)
-    successor = await house.receive()
-    house.services.__dict__["runner"] = other.runner
-    outcome = await house.attempt(successor).run()
+    house.clock.jump(house.settings.lease_s + 1)  # it was frozen for so long: its lease is over
+
+    successor = house.attempt(await house.receive(), InlineRunner(handlers))
+    outcome = await successor.run()
     hanging.end.set_result(HandlerOutcome("completed", "the straggler's result"))
     await house.finish(straggler)
 
@@ -391,7 +386,6 @@ async def test_a_host_that_may_not_be_told_is_not_asked_twice(house: House) -> N
 
 async def test_a_manual_start_needs_no_message(house: House) -> None:
     message = QueueMessage(Receipt("group-7", ""), json.dumps({"task_type": "greet"}))
-    from dayfly.attempt import Attempt
 
     outcome = await Attempt(message, house.services, house.settings, manual=True).run(held=False)
 

@@ -209,7 +209,8 @@ async def _mapped(what: str) -> AsyncIterator[None]:
 
 
 def _ours(error: HttpResponseError, what: str) -> StorageError:
-    code = str(getattr(error, "error_code", None) or "")
+    code = getattr(error, "error_code", None) or ""
+    code = str(getattr(code, "value", code))  # an enum, where the SDK knows the code
     if code in _REFUSED_RECEIPT:
         return ReceiptRefused(f"{what}: {code}")
     if code in _MISSING:

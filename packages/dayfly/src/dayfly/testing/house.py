@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -81,9 +82,10 @@ class House:
         [message] = await self.queue.receive(1, self.settings.lease_s)
         return message
 
-    def attempt(self, message: QueueMessage) -> Attempt:
-        """An attempt at a message."""
-        return Attempt(message, self.services, self.settings)
+    def attempt(self, message: QueueMessage, runner: HandlerRunner | None = None) -> Attempt:
+        """An attempt at a message; `runner` None = the house's."""
+        services = replace(self.services, runner=runner or self.runner)
+        return Attempt(message, services, self.settings)
 
     async def run_to_quiet(self, within: timedelta = timedelta(days=2)) -> None:
         """Take and try messages, letting time pass, until the queue is empty."""
