@@ -23,8 +23,8 @@ def elsewhere(resource_group: str, name: str, present: str, wanted: str) -> ArmE
         409,
         "InvalidResourceLocation",
         f"The resource '{name}' already exists in location '{present}' in resource group '{resource_group}'."
-        f" A resource with the same name cannot be created in location '{wanted}'. Please select a new resource"
-        " name.",
+        f" A resource with the same name cannot be created in location '{wanted}'. Please select a new"
+        " resource name.",
     )
 
 
@@ -74,6 +74,6 @@ def check_fixed(name: str, present: GroupDefinition, wanted: GroupDefinition) ->
             400,
             "InvalidContainerGroupUpdate",
             f"The updates on container group '{name}' are invalid. If you are going to update the os type,"
-            " restart policy, network profile, CPU, memory or GPU resources for a container group, you must delete it"
-            f" first and then create a new one. Changed: {', '.join(changed)}.",
+            " restart policy, network profile, CPU, memory or GPU resources for a container group, you must"
+            f" delete it first and then create a new one. Changed: {', '.join(changed)}.",
         )

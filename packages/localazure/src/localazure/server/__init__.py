@@ -1,0 +1,1 @@
+"""The doors: ARM over https, the token endpoint over http."""
