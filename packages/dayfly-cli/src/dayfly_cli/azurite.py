@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dayfly_cli.node import azurite_command
-from dayfly_cli.processes import child
+from dayfly_cli.processes import Child, child
 
 ACCOUNT = "dayflylocal"
 _LISTENING = re.compile(r"Azurite (Blob|Queue) service is successfully listening at (http://[\d.]+:\d+)")
@@ -28,7 +28,8 @@ class Azurite:
     queue_endpoint: str
     #: The same for https://ACCOUNT.blob.core.windows.net.
     blob_endpoint: str
-    account: str = ACCOUNT
+    account: str
+    process: Child = field(repr=False)
 
 
 @asynccontextmanager
@@ -61,7 +62,7 @@ async def azurite(
     command = [*azurite_command(packages), *ports, *quiet, *where]
     async with child("Azurite", command, log, env=env) as process:
         at = await process.ready(listening)
-        yield _described(f"{at['Queue']}/{ACCOUNT}", f"{at['Blob']}/{ACCOUNT}", key)
+        yield _described(f"{at['Queue']}/{ACCOUNT}", f"{at['Blob']}/{ACCOUNT}", key, process)
 
 
 def new_key() -> str:
@@ -81,9 +82,9 @@ def _endpoints(log: Path) -> dict[str, str] | None:
     return found if len(found) == 2 else None
 
 
-def _described(queue_endpoint: str, blob_endpoint: str, key: str) -> Azurite:
+def _described(queue_endpoint: str, blob_endpoint: str, key: str, process: Child) -> Azurite:
     connection_string = (
         f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};"
         f"BlobEndpoint={blob_endpoint};QueueEndpoint={queue_endpoint};"
     )
-    return Azurite(connection_string, queue_endpoint, blob_endpoint)
+    return Azurite(connection_string, queue_endpoint, blob_endpoint, ACCOUNT, process)

@@ -20,6 +20,8 @@ CHAT_MODEL = "dayfly-extractive-summary"
 _WORD = re.compile(r"\w+", re.UNICODE)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”»)]*\s+(?=[\"'“„«(]?[^\W_a-z])")
 _LIST_MARK = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
+#: Lines that only mark where a text begins and ends: `<<<TEXT`, `TEXT>>>`, a fence.
+_MARKER = re.compile(r"[^\w\s]{3,}[A-Z_ ]*|[A-Z_ ]*[^\w\s]{3,}")
 _SENTENCE_MIN_CHARS = 25
 _CONTENT_WORD_MIN_CHARS = 4
 #: Weights of the three kinds of features: words say most.
@@ -83,9 +85,10 @@ def _add(vector: array[float], features: Counter[str], weight: float, dimensions
 
 def _sentences(text: str) -> list[str]:
     found: dict[str, None] = {}
+    text = "\n".join("" if _MARKER.fullmatch(line.strip()) else line for line in text.splitlines())
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*+•|#]|\d+[.)]\s))", text):
         plain = _LIST_MARK.sub("", paragraph.strip())
-        if not plain or plain[0] in "#|<" or set(plain) <= set("-=*_ "):
+        if not plain or plain[0] in "#|<":
             continue
         for sentence in _SENTENCE_END.split(" ".join(plain.split())):
             if len(sentence) >= _SENTENCE_MIN_CHARS:

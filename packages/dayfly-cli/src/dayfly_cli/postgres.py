@@ -18,14 +18,14 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from dayfly_cli.errors import ServiceError, SetupError
-from dayfly_cli.processes import Account, child
+from dayfly_cli.processes import Account, Child, child
 
 _UNPRIVILEGED = "nobody"
 _INITDB = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
@@ -64,6 +64,7 @@ class Postgres:
 
     #: The folder of the Unix socket.
     socket: Path
+    process: Child = field(repr=False)
 
     def url(self, database: str, user: str = "postgres") -> str:
         """Return the libpq address of a database."""
@@ -135,7 +136,7 @@ async def postgres(home: Path, log: Path) -> AsyncIterator[Postgres]:
         async with child(
             "PostgreSQL", command, log, cwd=data, account=account, stop_with=signal.SIGINT
         ) as process:
-            server = Postgres(socket)
+            server = Postgres(socket, process)
             await process.ready(server.answers)
             yield server
 

@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from dayfly_cli.node import postgrest_command
 from dayfly_cli.postgres import Postgres
-from dayfly_cli.processes import child
+from dayfly_cli.processes import Child, child
 from dayfly_cli.serving import serve
 
 _TEN_YEARS_S = 10 * 365 * 24 * 3600
@@ -54,6 +54,7 @@ class Supabase:
     anon_key: str = field(repr=False)
     #: May do everything: for the worker.
     service_role_key: str = field(repr=False)
+    process: Child = field(repr=False)
 
 
 @asynccontextmanager
@@ -97,7 +98,7 @@ async def supabase(
 
             await process.ready(answering)
             async with serve(_door(postgrest, keys), f"Supabase door of {database}") as url:
-                yield Supabase(url, keys["anon"], keys["service_role"])
+                yield Supabase(url, keys["anon"], keys["service_role"], process)
 
 
 def new_secret() -> str:

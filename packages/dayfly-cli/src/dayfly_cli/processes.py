@@ -28,7 +28,9 @@ T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _READY_POLL_S = 0.02
-_GRACE_S = 8.0
+#: Seconds that a child has to end by itself.
+GRACE_S = 8.0
+_RESTART_PAUSE_S = 0.5
 #: Resolved before any fork: loading a library between fork and exec may deadlock.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -77,7 +79,7 @@ class Child:
             f"{self.name} ended with exit code {self.process.returncode}{said} (log: {self.log})"
         )
 
-    async def stop(self, how: signal.Signals = signal.SIGTERM, grace_s: float = _GRACE_S) -> None:
+    async def stop(self, how: signal.Signals = signal.SIGTERM, grace_s: float = GRACE_S) -> None:
         """Ask the child to end, then kill its whole group; returns when it is gone."""
         try:
             if self.process.returncode is None:
@@ -91,6 +93,23 @@ class Child:
         await self.process.wait()
 
 
+@dataclass
+class Kept:
+    """A child process that is started again when it ends."""
+
+    name: str
+    log: Path
+    #: The process of the moment, or the last one between two.
+    current: Child | None = None
+    #: How often it has ended and was started again.
+    starts: int = 0
+
+    async def ready(self, check: Callable[[], Awaitable[T | None]], limit_s: float = 30.0) -> T:
+        """Wait as `Child.ready` does, for the first process: one that ends at once is a failure to start."""
+        assert self.current is not None  # noqa: S101  # `kept` yields once it is set
+        return await self.current.ready(check, limit_s)
+
+
 @asynccontextmanager
 async def child(
     name: str,
@@ -101,6 +120,7 @@ async def child(
     cwd: Path | None = None,
     account: Account | None = None,
     stop_with: signal.Signals = signal.SIGTERM,
+    grace_s: float = GRACE_S,
 ) -> AsyncIterator[Child]:
     """Run `command` for as long as the context is open.
 
@@ -112,6 +132,7 @@ async def child(
         cwd: the working directory; None = ours.
         account: whom it runs as; None = as we do.
         stop_with: the signal that asks it to end, on leaving the context and when this process dies.
+        grace_s: seconds it then has before it is killed.
 
     Raises:
         ServiceError: the program could not be started.
@@ -136,7 +157,51 @@ async def child(
     try:
         yield started
     finally:
-        await started.stop(stop_with)
+        await started.stop(stop_with, grace_s)
+
+
+@asynccontextmanager
+async def kept(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    grace_s: float = GRACE_S,
+) -> AsyncIterator[Kept]:
+    """Run `command` like `child`, and start it again whenever it ends while the context is open.
+
+    The context opens once the first process is started; wait for it with `Kept.ready`.
+
+    Raises:
+        ServiceError: the program could not be started.
+    """
+    first: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+    running = Kept(name, log)
+
+    async def keep() -> None:
+        while True:
+            try:
+                async with child(name, command, log, env=env, grace_s=grace_s) as process:
+                    running.current = process
+                    if not first.done():
+                        first.set_result(process)
+                    await process.process.wait()
+                    running.starts += 1
+            except ServiceError as exc:
+                if not first.done():
+                    first.set_exception(exc)
+                    return
+            await asyncio.sleep(_RESTART_PAUSE_S)
+
+    keeper = asyncio.create_task(keep(), name=f"keep {name} running")
+    try:
+        await first
+        yield running
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
 
 
 def last_line(log: Path) -> str:
