@@ -47,23 +47,26 @@ def parse_expression(text: str, source: str, offset: int) -> Expression:
         ExpressionError: kind `unparseable`.
     """
     try:
-        if len(text) > EXPRESSION_CHARACTERS_MAX:
-            message = f"the expression has {len(text)} characters; {EXPRESSION_CHARACTERS_MAX} are allowed"
-            raise ExpressionError("unparseable", message, position=0)
-        _check_nesting(text)
-        try:
-            tree: Any = _parser().parse(text)
-        except UnexpectedInput as exc:
-            raise _explain(exc, text) from None
+        _check_limits(text)
+        return _parse(text)
     except ExpressionError as error:
         error.expression, error.position = source, (error.position or 0) + offset
         raise
-    else:
-        expression: Expression = tree
-        return expression
 
 
-def _check_nesting(text: str) -> None:
+def _parse(text: str) -> Expression:
+    try:
+        tree: Any = _parser().parse(text)
+    except UnexpectedInput as exc:
+        raise _explain(exc, text) from None
+    expression: Expression = tree
+    return expression
+
+
+def _check_limits(text: str) -> None:
+    if len(text) > EXPRESSION_CHARACTERS_MAX:
+        message = f"the expression has {len(text)} characters; {EXPRESSION_CHARACTERS_MAX} are allowed"
+        raise ExpressionError("unparseable", message, position=0)
     depth = 0
     for mark in _MARKS.finditer(text):
         if mark[0] in "([":
@@ -136,7 +139,7 @@ def _explain(exc: UnexpectedInput, text: str) -> ExpressionError:
     position = exc.pos_in_stream if exc.pos_in_stream is not None else len(text)
     expected: set[str] = set()
     if isinstance(exc, UnexpectedToken):
-        expected = exc.expected
+        expected = exc.accepts or exc.expected
         if exc.token.type == "$END":
             position = len(text)
     elif isinstance(exc, UnexpectedCharacters):

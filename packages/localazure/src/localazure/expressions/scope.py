@@ -13,8 +13,8 @@ class Scope(Protocol):
     """The world behind the workflow functions, given by whoever evaluates a template.
 
     Names arrive as the expression writes them; they mean the same in any case, so a scope looks them up that
-    way. A method that has nothing by that name raises `ExpressionError` of kind `not-found`, or `LookupError`,
-    which becomes one. Values handed out are shared and never changed by an expression.
+    way. A method that has nothing by that name raises `ExpressionError` of kind `not-found`, or
+    `LookupError`, which becomes one. Values handed out are shared and never changed by an expression.
     """
 
     def parameter(self, name: str) -> JSON:

@@ -63,7 +63,7 @@ NATURAL = Accepts("to be a positive integer", frozenset({"Integer"}), only=lambd
 SCALAR = _kinds("to be a string, a number or a boolean", "String", "Integer", "Float", "Decimal", "Boolean")
 NUMERIC = _kinds("to be a string or a number", "String", "Integer", "Float", "Decimal")
 NOT_NULL = Accepts("to be a value other than null", only=lambda value: value is not None)
-DOCUMENT = _kinds("to be a string, an object or XML", "String", "Object")
+DOCUMENT = _kinds("to be a string or XML", "String", "Object", "Null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,12 @@ class Function:
 
     Attributes:
         name: its name as Azure writes it; names mean the same in any case.
-        group: `string`, `collection`, `logical`, `conversion`, `math`, `date`, `workflow`, `uri` or `manipulation`.
+        group: what it is documented under: string, collection, logical, conversion, math, date, workflow, …
         parameters: in order.
         required: how many of them must be given.
         repeats: whether the last parameter may be given any number of times.
-        body: the implementation. Lazy: gets functions that evaluate an argument each. Else gets the values, and
-            before them the scope when `needs_scope`.
+        body: the implementation. If lazy it gets a function per argument that evaluates it; else the values,
+            and before them the scope when `needs_scope`.
         lazy: whether it decides itself which arguments are evaluated.
         needs_scope: whether it looks at the run.
     """
@@ -135,14 +135,11 @@ class Function:
             which = "parameter"
         else:
             which = f"{_ORDINALS[place] if place < len(_ORDINALS) else f'{place + 1}th'} parameter"
-        shown = kind_of(value)
-        if shown in {"Integer", "Float"}:
-            shown = f"{shown}' ({value})"
-        else:
-            shown = f"{shown}'"
+        kind = kind_of(value)
+        shown = f"'{kind}' ({value})" if kind in {"Integer", "Float"} else f"'{kind}'"
         message = (
             f"the template function '{self.name}' expects its {which} '{parameter.name}' "
-            f"{parameter.accepts.words}. The provided value is of type '{shown}"
+            f"{parameter.accepts.words}. The provided value is of type {shown}"
         )
         return ExpressionError("invalid-type", message)
 

@@ -21,7 +21,8 @@ from localazure.expressions.values import kind_of, limited, plain, text_of
 JSON = Any
 
 TEMPLATE_DEPTH_MAX = 100
-_CACHED_STRINGS = 8192
+_CACHED_STRINGS = 4096
+_CACHED_CHARACTERS_MAX = 10_000
 
 _REFERRING = {
     "actions": "action",
@@ -149,8 +150,11 @@ class Template:
         Raises:
             ExpressionError: with the string and the place in it.
         """
-        value = _evaluate(self.root, scope)
-        return plain(value) if "decimal" in self.functions else value
+        try:
+            value = _evaluate(self.root, scope)
+            return plain(value) if "decimal" in self.functions else value
+        except RecursionError:
+            raise ExpressionError("invalid-template", "the value is nested too deeply") from None
 
     @property
     def is_constant(self) -> bool:
@@ -277,8 +281,9 @@ def _unchanged(node: Node, source: JSON) -> bool:
 
 
 def _parse_string(text: str) -> Node:
-    # The common string costs no place in the cache.
-    return _parse_marked(text) if "@" in text else Constant(text)
+    if "@" not in text:
+        return Constant(text)
+    return _parse_marked(text) if len(text) <= _CACHED_CHARACTERS_MAX else _parse_marked.__wrapped__(text)
 
 
 @lru_cache(maxsize=_CACHED_STRINGS)

@@ -1,7 +1,7 @@
 """The values of the language: their types, texts, JSON and equality.
 
-A value is what JSON gives: None, bool, int (64 bits), float, str, list and dict, and Decimal, which `decimal()`
-alone makes. An object with `$content-type` and `$content` is content: bytes in base64 that stand for text.
+A value is what JSON gives: None, bool, int (64 bits), float, str, list and dict, and Decimal, which only
+`decimal()` makes. An object with `$content-type` and `$content` is content: bytes in base64 that mean text.
 Values are never changed, only replaced.
 """
 
@@ -48,7 +48,7 @@ def kind_of(value: JSON) -> str:
 
 
 def lookup(properties: Mapping[str, JSON], name: str) -> str | None:
-    """Return the key that a property name means: the same spelling first, else the first that differs in case."""
+    """Return the key that a name means: the same spelling first, else the first that differs in case."""
     if name in properties:
         return name
     folded = name.lower()
@@ -112,6 +112,14 @@ def text_of(value: JSON) -> str:
     if is_content(value):
         return content_bytes(value).decode("utf-8", errors="replace")
     return json_text(value)
+
+
+def float_of(number: float | Decimal) -> float:
+    """Return a number as a float; an integer too large for one becomes infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def float_text(value: float) -> str:
