@@ -30,6 +30,7 @@ __all__ = ["BlobAddress", "BlobVersion", "DocumentStore", "DownloadedBlob", "loc
 
 _PIECE_BYTES = 4 * 1024**2
 _UNQUOTE_ROUNDS = 4
+_NOT_READABLE = frozenset({"BlobArchived"})
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,8 @@ def _ours(address: BlobAddress, error: AzureError) -> Exception:
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         return ServiceUnavailable(f"storage did not answer for {address}: {error.message}")
     match error.status_code:
+        case 409 if code in _NOT_READABLE:
+            return RequestRefused(f"storage holds {address} where it cannot be read ({code}): rehydrate it")
         case 412:
             return BlobChanged(f"{address} was replaced while it was read")
         case 401 | 403:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pypdfium2
@@ -63,10 +62,10 @@ def read(path: Path, filename: str, out: MarkdownWriter, document_type: str) -> 
             f"{filename} has {len(pages)} page{'' if len(pages) == 1 else 's'} but no text: it is probably "
             "scanned; run character recognition (OCR) over it first"
         )
-    levels = _heading_levels(pages)
+    levels, leading = _heading_levels(pages), _leading(pages)
     for number, lines in enumerate(pages, start=1):
         out.part("page", number)
-        for level, block in _blocks(lines, levels):
+        for level, block in _blocks(lines, levels, leading):
             if level:
                 out.heading(level, block)
             else:
@@ -133,17 +132,29 @@ def _reads_like_a_heading(text: str) -> bool:
     return len(text) <= _HEADING_MAX_CHARACTERS and any(map(str.isalpha, text))
 
 
-def _blocks(lines: list[_Line], levels: dict[tuple[float, str], int]) -> Iterator[tuple[int, str]]:
+def _leading(pages: list[list[_Line]]) -> float:
+    """The usual distance between two lines of one paragraph, as a factor of their size."""
+    factors = Counter(
+        round((above.y - below.y) / below.size, 1)
+        for lines in pages
+        for above, below in pairwise(lines)
+        if above.y > below.y and above.size == below.size > 0
+    )
+    # Of two that are equally common, the smaller is within paragraphs.
+    return min(factors, key=lambda factor: (-factors[factor], factor), default=1.2)
+
+
+def _blocks(
+    lines: list[_Line], levels: dict[tuple[float, str], int], leading: float
+) -> Iterator[tuple[int, str]]:
     """Headings (level, text) and paragraphs (0, lines) of a page."""
-    gaps = [above.y - below.y for above, below in pairwise(lines) if above.y > below.y]
-    usual = median(gaps) if gaps else 0.0
     paragraph: list[str] = []
     previous: _Line | None = None
     for line in lines:
         level = levels.get((line.size, line.text), 0)
         gap = previous.y - line.y if previous else 0.0
         # A gap upwards is a new column.
-        if paragraph and (level or gap < 0 or gap > usual * _PARAGRAPH_GAP):
+        if paragraph and (level or gap < 0 or gap > line.size * leading * _PARAGRAPH_GAP):
             yield 0, "\n".join(paragraph)
             paragraph = []
         if level:

@@ -39,14 +39,13 @@ def _write_sheet(sheet: Any, out: MarkdownWriter) -> None:
         return
     out.part("sheet", sheet.name)
     out.heading(2, sheet.name)
-    # Rows begin at column A, so empty leading columns are cut off here.
-    first = sheet.start[1]
-    out.table(_rows(sheet, first), sheet.end[1] + 1 - first)
+    # Rows begin at the first column that has a cell.
+    out.table(_rows(sheet), sheet.end[1] + 1 - sheet.start[1])
 
 
-def _rows(sheet: Any, first: int) -> Iterator[list[str]]:
+def _rows(sheet: Any) -> Iterator[list[str]]:
     for row in sheet.iter_rows():
-        yield [_cell(value) for value in row[first:]]
+        yield [_cell(value) for value in row]
 
 
 def _cell(value: Any) -> str:

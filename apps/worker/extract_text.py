@@ -19,6 +19,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# What the web's encoding standard knows (encoding.spec.whatwg.org); older code pages are likelier wrong.
+_GUESSED = (
+    *("utf-16-le", "utf-16-be", "iso-8859-2", "iso-8859-5", "iso-8859-7", "iso-8859-8", "koi8-r", "koi8-u"),
+    *(f"windows-{number}" for number in (874, *range(1250, 1259))),
+    *("gb18030", "big5", "euc-jp", "iso-2022-jp", "cp932", "cp949"),
+)
 _SAMPLE_BYTES = 256 * 1024
 _SNIFFED_CHARACTERS = 16 * 1024
 _FIELD_MAX_CHARACTERS = 10_000_000
@@ -53,25 +59,21 @@ def decode(content: bytes, filename: str, declared: str | None = None) -> str:
             return content[len(mark) :].decode(encoding, "replace")
     for encoding in filter(None, (declared, "utf-8")):
         try:
-            return _checked(content.decode(encoding), filename)
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if "\x00" not in text:
+            return text
     return _guessed(content, filename)
 
 
 def _guessed(content: bytes, filename: str) -> str:
-    from charset_normalizer import from_bytes  # most texts are UTF-8 and never get here
+    from chardet import detect  # most texts are UTF-8 and never get here
 
-    # A sample may end within a character; the whole text is decoded as the sample's best match says.
-    best = from_bytes(content[:_SAMPLE_BYTES]).best()
-    if best is None:
-        raise DocumentUnreadable(f"{filename} is no text: its bytes make no sense in any encoding")
-    return _checked(content.decode(best.encoding, "replace"), filename)
-
-
-def _checked(text: str, filename: str) -> str:
+    found = detect(content, include_encodings=_GUESSED, max_bytes=_SAMPLE_BYTES)["encoding"]
+    text = content.decode(found, "replace") if found else "\x00"
     if "\x00" in text:
-        raise DocumentUnreadable(f"{filename} is no text: it holds zero bytes")
+        raise DocumentUnreadable(f"{filename} is no text: its bytes make no sense in any encoding")
     return text
 
 

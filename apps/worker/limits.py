@@ -28,7 +28,7 @@ ARCHIVE_XML_MAX_BYTES = 64 * 1024**2
 """One XML part that is read as a tree (DOCX, PPTX); a tree takes 5 to 10 times its size in memory."""
 
 READER_MEMORY_MAX_BYTES = 1280 * 1024**2
-"""Address space of the process that reads one document; its handler and the supervisor need room beside it."""
+"""Address space of the process that reads one document, with room left for those around it."""
 
 READER_CPU_MAX_S = 300
 """Processor time of the process that reads one document; 2,400 pages of PDF take 2 s."""
