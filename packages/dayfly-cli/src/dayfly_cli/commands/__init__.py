@@ -1,0 +1,1 @@
+"""The commands of `dayfly`, a file each."""

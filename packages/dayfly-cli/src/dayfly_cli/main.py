@@ -1,0 +1,63 @@
+"""The `dayfly` command: one file per command, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import version
+
+import click
+
+from dayfly_cli.errors import DayflyError
+
+#: The commands, in the order of the help: name, and the module that holds it under the same name.
+_COMMANDS = {
+    "up": "dayfly_cli.commands.up",
+    "demo": "dayfly_cli.commands.demo",
+    "submit": "dayfly_cli.commands.submit",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module only when that command, or the list of all, is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("dayfly-cli"), prog_name="dayfly")
+def cli() -> None:
+    """Run each message of an Azure Storage Queue in a container of its own: here, the laptop's cloud.
+
+    \b
+    Example:
+      dayfly demo
+    """
+
+
+def main() -> None:
+    """Run the command line; ends the process with 0, 1 (it failed) or 2 (it was typed wrongly)."""
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("dayfly: stopped", err=True)
+        sys.exit(1)
+    except DayflyError as exc:
+        click.echo(f"dayfly: {exc}", err=True)
+        sys.exit(exc.exit_code)
+
+
+if __name__ == "__main__":
+    main()
