@@ -23,7 +23,7 @@ from localazure.server.dropping import ConnectionDroppedError, DroppableProtocol
 from localazure.server.identity import APP_SERVICE_PATH
 from localazure.server.settings import ServerSettings
 from localazure.server.state import read_facts, state_folder, write_private
-from localazure.server.tls import ensure_certificate
+from localazure.server.tls import Certificate, ensure_certificate
 
 _SHUTDOWN_S = 2
 
@@ -87,11 +87,7 @@ async def running(
     certificate = ensure_certificate(folder, [settings.host_name, "management.azure.com"], clock.now())
     servers = [
         (
-            _uvicorn(
-                build_arm(parts, settings, clock),
-                ssl_certfile=certificate.chain,
-                ssl_keyfile=certificate.key,
-            ),
+            _uvicorn(build_arm(parts, settings, clock), certificate),
             arm,
         ),
         (_uvicorn(_quiet(parts.identity.app)), tokens),
@@ -168,7 +164,7 @@ def _listen(host: str, port: int, last: int | None, option: str) -> Iterator[soc
         return
 
 
-def _uvicorn(app: ASGIApp, **tls: Path) -> _Server:
+def _uvicorn(app: ASGIApp, certificate: Certificate | None = None) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -179,7 +175,8 @@ def _uvicorn(app: ASGIApp, **tls: Path) -> _Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
-            **{name: str(path) for name, path in tls.items()},  # type: ignore[arg-type] (names of paths only)
+            ssl_certfile=certificate.chain if certificate else None,
+            ssl_keyfile=str(certificate.key) if certificate else None,
         )
     )
 
