@@ -41,8 +41,10 @@ def duration(text: str) -> timedelta:
         ValueError: It is none.
     """
     try:
+        if text.endswith("T"):
+            raise isodate.ISO8601Error("no time after the T")
         found = isodate.parse_duration(text)
-    except (isodate.ISO8601Error, TypeError) as error:
+    except (isodate.ISO8601Error, AttributeError, TypeError) as error:
         raise ValueError(f"'{text}' is not an ISO 8601 duration such as PT30S") from error
     if isinstance(found, isodate.Duration):
         return cast("timedelta", found.tdelta) + timedelta(
