@@ -180,6 +180,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _evaluate(_: argparse.Namespace) -> int:
-    from localazure.evaluate import evaluate_lines
+    from localazure.evaluate import run_evaluate
 
-    return evaluate_lines(sys.stdin, sys.stdout)
+    return run_evaluate(sys.stdin, sys.stdout)

@@ -60,11 +60,12 @@ def read_definition(name: str, body: Any, *, location: str, subscription_id: str
         "restartPolicy": _choice(name, given, "restartPolicy", RESTART_POLICIES, "Always"),
         "containers": list(_containers(name, given.get("containers"))),
     }
-    credentials = given.get("imageRegistryCredentials") or []
+    credentials = _list(given.get("imageRegistryCredentials"), "imageRegistryCredentials")
     if credentials:
         properties["imageRegistryCredentials"] = [_credential(name, each, identity) for each in credentials]
-    if given.get("diagnostics") not in _EMPTY:
-        properties["diagnostics"] = given["diagnostics"]
+    diagnostics = _object(given.get("diagnostics"), "diagnostics")
+    if diagnostics:
+        properties["diagnostics"] = diagnostics
     definition = GroupDefinition(
         str(body.get("location") or location).lower(), _tags(body), identity, properties
     )
@@ -89,6 +90,24 @@ def read_tags(body: Any) -> dict[str, str]:
 
 def _invalid(code: str, message: str) -> ArmError:
     return ArmError(400, code, message)
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    """Return a JSON object, empty for null."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _invalid("InvalidRequestContent", f"'{where}' must be an object, not {value!r}.")
+    return value
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    """Return a JSON array, empty for null."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _invalid("InvalidRequestContent", f"'{where}' must be an array, not {value!r}.")
+    return value
 
 
 def _refuse_unknown(group: str, where: str, value: Mapping[str, Any], known: set[str]) -> None:
@@ -131,14 +150,15 @@ def _os_type(group: str, value: Any) -> str:
 
 
 def _tags(body: Mapping[str, Any]) -> dict[str, str]:
-    tags = body.get("tags") or {}
-    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+    tags = _object(body.get("tags"), "tags")
+    if not all(isinstance(value, str) for value in tags.values()):
         raise _invalid("InvalidRequestContent", "'tags' must be an object of strings.")
     return dict(tags)
 
 
 def _identity(group: str, value: Any, subscription_id: str) -> dict[str, Any] | None:
-    if value in _EMPTY or value.get("type") == "None":
+    value = _object(value, "identity")
+    if not value or value.get("type") == "None":
         return None
     kinds = {part.strip().lower() for part in str(value.get("type", "")).split(",")}
     if not kinds <= {"systemassigned", "userassigned"}:
@@ -153,7 +173,7 @@ def _identity(group: str, value: Any, subscription_id: str) -> dict[str, Any] | 
             "tenantId": tenant,
         }
     if "userassigned" in kinds:
-        ids = value.get("userAssignedIdentities") or {}
+        ids = _object(value.get("userAssignedIdentities"), "userAssignedIdentities")
         if not ids:
             raise _invalid(
                 "InvalidUserAssignedIdentities",
@@ -186,7 +206,8 @@ def _credential(group: str, value: Any, identity: Mapping[str, Any] | None) -> d
 
 
 def _containers(group: str, value: Any) -> Iterator[dict[str, Any]]:
-    if not isinstance(value, list) or not value:
+    value = _list(value, "containers")
+    if not value:
         raise _invalid("MissingContainers", f"Container group '{group}' has no containers.")
     if len(value) > CONTAINERS_MAX:
         raise _invalid(
@@ -195,15 +216,15 @@ def _containers(group: str, value: Any) -> Iterator[dict[str, Any]]:
         )
     names: set[str] = set()
     for each in value:
-        name = str(each.get("name", "")) if isinstance(each, dict) else ""
+        name = str(_object(each, "containers").get("name", ""))
         check_container_name(group, name)
         if name in names:
             raise _invalid(
                 "DuplicateContainerName", f"Container group '{group}' has two containers named '{name}'."
             )
         names.add(name)
-        properties = each.get("properties")
-        yield {"name": name, "properties": _container(group, name, properties or {})}
+        properties = _object(each.get("properties"), f"containers['{name}'].properties")
+        yield {"name": name, "properties": _container(group, name, properties)}
 
 
 def _container(group: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,10 +237,12 @@ def _container(group: str, name: str, given: Mapping[str, Any]) -> dict[str, Any
         )
     return {
         "image": image,
-        "command": [str(part) for part in given.get("command") or []],
-        "ports": list(given.get("ports") or []),
-        "environmentVariables": _environment(group, name, given.get("environmentVariables") or []),
-        "resources": _resources(group, name, given.get("resources") or {}),
+        "command": [str(part) for part in _list(given.get("command"), "command")],
+        "ports": _list(given.get("ports"), "ports"),
+        "environmentVariables": _environment(
+            group, name, _list(given.get("environmentVariables"), "environmentVariables")
+        ),
+        "resources": _resources(group, name, _object(given.get("resources"), "resources")),
     }
 
 
@@ -227,7 +250,7 @@ def _environment(group: str, container: str, given: list[Any]) -> list[dict[str,
     names: set[str] = set()
     variables = []
     for each in given:
-        name = str(each.get("name", "")) if isinstance(each, dict) else ""
+        name = str(_object(each, "environmentVariables").get("name", ""))
         check_environment_name(group, container, name)
         values = [key for key in ("value", "secureValue") if each.get(key) is not None]
         if len(values) != 1 or name in names:
@@ -243,8 +266,9 @@ def _environment(group: str, container: str, given: list[Any]) -> list[dict[str,
 
 
 def _resources(group: str, container: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    requests = given.get("requests") or {}
-    if requests.get("gpu") or (given.get("limits") or {}).get("gpu"):
+    requests = _object(given.get("requests"), "resources.requests")
+    limits = _object(given.get("limits"), "resources.limits")
+    if requests.get("gpu") or limits.get("gpu"):
         raise ArmError(501, "NotImplemented", f"localazure has no GPUs (container '{container}').")
     try:
         cpu, memory_gb = float(requests["cpu"]), float(requests["memoryInGB"])
@@ -261,6 +285,6 @@ def _resources(group: str, container: str, given: Mapping[str, Any]) -> dict[str
             f" possible are up to {CORES_MAX:g} CPU and {MEMORY_GB_MAX:g} GB.",
         )
     resources: dict[str, Any] = {"requests": {"memoryInGB": memory_gb, "cpu": cpu}}
-    if given.get("limits"):
-        resources["limits"] = given["limits"]
+    if limits:
+        resources["limits"] = limits
     return resources

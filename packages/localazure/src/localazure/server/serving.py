@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from localazure.server.state import read_facts, state_folder, write_private
 from localazure.server.tls import Certificate, ensure_certificate
 
 _SHUTDOWN_S = 2
+# Longer than clients keep idle connections, so that none is closed under a request that is just being sent.
+_KEEP_ALIVE_S = 120
 
 
 class _Server(uvicorn.Server):
@@ -84,7 +87,8 @@ async def running(
     parts.groups.identity_host = tokens_url
     port = arm.getsockname()[1]
     parts.issuer.arm_hosts |= {f"{name}:{port}" for name in (settings.host_name, "127.0.0.1", "localhost")}
-    certificate = ensure_certificate(folder, [settings.host_name, "management.azure.com"], clock.now())
+    # By the wall clock, as those will look at it who verify it.
+    certificate = ensure_certificate(folder, [settings.host_name, "management.azure.com"], datetime.now(UTC))
     servers = [
         (
             _uvicorn(build_arm(parts, settings, clock), certificate),
@@ -175,6 +179,7 @@ def _uvicorn(app: ASGIApp, certificate: Certificate | None = None) -> _Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             ssl_certfile=certificate.chain if certificate else None,
             ssl_keyfile=str(certificate.key) if certificate else None,
         )
