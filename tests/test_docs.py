@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context, Option
 from dayfly.settings import Settings
 from dayfly.testing import House
+from dayfly_cli.main import cli
 from worker.settings import DocumentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 SAMPLES = ROOT / "packages" / "dayfly-cli" / "src" / "dayfly_cli" / "samples"
 PAGES = [
     ROOT / "README.md",
@@ -127,9 +130,9 @@ def test_shell_marked_to_run_runs_as_printed(block: Block) -> None:
         ["sh", "-eu", "-c", block.code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50
     )
     assert ended.returncode == 0, ended.stderr
-    expected = next((b.code for b in blocks(block.page) if b.line > block.line), "")
-    if any(b.info == "text output" and b.code == expected for b in blocks(block.page)):
-        assert ended.stdout == expected
+    following = next((b for b in blocks(block.page) if b.line > block.line), None)
+    if following is not None and following.info == "text output":
+        assert ended.stdout == following.code
 
 
 async def test_the_task_type_of_the_how_to_runs_as_printed() -> None:
@@ -177,6 +180,46 @@ def same_default(stated: str, default: Any) -> bool:
         return float(stated or "nan") == float(default)
     plain = default.get_secret_value() if hasattr(default, "get_secret_value") else default
     return stated == (plain or "")
+
+
+def test_the_differences_page_lists_every_expression_case_that_is_answered_otherwise() -> None:
+    data = ROOT / "packages" / "localazure" / "tests" / "data"
+    exceptions = json.loads((data / "functions-exceptions.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "differences-from-azure.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| (F\d+|O\d+) \| .+ \| (.+) \|$", page, re.MULTILINE))
+    assert listed == exceptions
+
+
+def test_the_commands_page_tells_of_every_command_and_option_of_dayfly() -> None:
+    for name in cli.list_commands(Context(cli)):
+        command = cli.get_command(Context(cli), name)
+        assert command is not None
+        options = {o for p in command.params if isinstance(p, Option) for o in p.opts if o.startswith("--")}
+        assert documented_options(f"`dayfly {name}`") == options
+
+
+def test_the_commands_page_tells_of_every_command_and_option_of_localazure() -> None:
+    listed = re.findall(r"^    (\w+) ", help_of("localazure"), re.MULTILINE)
+    assert listed
+    for name in listed:
+        options = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", help_of("localazure", name), re.MULTILINE))
+        assert documented_options(f"`localazure {name}`") == options - {"--help"}
+
+
+def test_the_commands_page_tells_of_every_recipe() -> None:
+    recipes = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first_column(COMMANDS, under="Recipes") == [f"make {name}" for name in recipes]
+
+
+def documented_options(under: str) -> set[str]:
+    """Return the options that the commands page names under a heading."""
+    return {option.split()[0] for option in first_column(COMMANDS, under=under)}
+
+
+def help_of(*command: str) -> str:
+    """Return what a command of the environment says of itself."""
+    program = [str(Path(sys.executable).parent / command[0]), *command[1:], "--help"]
+    return subprocess.run(program, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
 def test_every_sample_document_is_in_the_manifest_and_every_one_there_exists() -> None:
