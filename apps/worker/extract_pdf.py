@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -47,16 +47,8 @@ def read(path: Path, filename: str, out: MarkdownWriter, document_type: str) -> 
     Raises:
         DocumentUnreadable: it is encrypted, damaged, or has pages but no text (scanned).
     """
-    try:
-        document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-            raise DocumentUnreadable(f"{filename} is encrypted; save it without a password") from error
-        raise DocumentUnreadable(f"{filename} is damaged: it is no readable PDF ({error})") from error
-    try:
-        pages = [_lines(document, number, filename) for number in range(len(document))]
-    finally:
-        document.close()
+    with path.open("rb") as file:
+        pages = _pages(file, filename)
     if not any(line.text for lines in pages for line in lines):
         raise DocumentUnreadable(
             f"{filename} has {len(pages)} page{'' if len(pages) == 1 else 's'} but no text: it is probably "
@@ -70,6 +62,20 @@ def read(path: Path, filename: str, out: MarkdownWriter, document_type: str) -> 
                 out.heading(level, block)
             else:
                 out.paragraph(block)
+
+
+def _pages(file: IO[bytes], filename: str) -> list[list[_Line]]:
+    """The lines of every page."""
+    try:
+        document = pypdfium2.PdfDocument(file)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise DocumentUnreadable(f"{filename} is encrypted; save it without a password") from error
+        raise DocumentUnreadable(f"{filename} is damaged: it is no readable PDF ({error})") from error
+    try:
+        return [_lines(document, number, filename) for number in range(len(document))]
+    finally:
+        document.close()
 
 
 def _lines(document: Any, number: int, filename: str) -> list[_Line]:

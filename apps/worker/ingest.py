@@ -73,19 +73,20 @@ async def _publish(document: Document, chunks: list[Chunk], origin: "Origin", se
     from worker.publication import publish_newest
 
     database, store = await services.database(), await services.store()
-    publication = uuid4()
+    publication, published = uuid4(), False
     try:
         await _stage(publication, document, chunks, origin, services, database)
-        return await publish_newest(
+        published = await publish_newest(
             lambda supersedes: database.publish_document(publication, len(chunks), origin, supersedes),
             lambda: store.version(origin.address),
             origin,
         )
-    except BaseException:
-        # What stays staged all the same goes with a later publication.
-        with suppress(Exception):
-            await asyncio.wait_for(database.discard(publication), _DISCARD_TIMEOUT_S)
-        raise
+    finally:
+        if not published:
+            # What stays staged all the same goes with a later publication.
+            with suppress(Exception):
+                await asyncio.wait_for(database.discard(publication), _DISCARD_TIMEOUT_S)
+    return published
 
 
 async def _stage(

@@ -130,11 +130,14 @@ class Database:
         key = settings.supabase_key.get_secret_value()
         self._table = settings.vector_table_name
         self._pause_s = pause_s
+        url = f"{settings.supabase_url.rstrip('/')}/rest/v1"
+        headers = {"apikey": key, "Authorization": f"Bearer {key}"}
         self._client = AsyncPostgrestClient(
-            f"{settings.supabase_url.rstrip('/')}/rest/v1",
-            headers={"apikey": key, "Authorization": f"Bearer {key}"},
-            http_client=None,
-            timeout=_TIMEOUT_S,
+            url,
+            headers=headers,
+            http_client=httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_S),
+            # Tries are counted here, for every kind of call.
+            retry_enabled=False,
         )
 
     async def __aenter__(self) -> "Database":

@@ -11,6 +11,7 @@ from worker.errors import Misconfigured
 
 __all__ = ["DocumentSettings", "load_settings"]
 
+_URL = r"^(https?://\S+)?$"
 _TABLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
@@ -33,15 +34,15 @@ class DocumentSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     azure_storage_connection_string: SecretStr | None = None
-    azure_storage_account_url: str | None = None
+    azure_storage_account_url: str | None = Field(default=None, pattern=_URL)
     azure_storage_container_name: str = "documents"
     worker_allowed_containers: Annotated[tuple[str, ...], NoDecode] = ()
     worker_max_document_bytes: int = Field(default=100 * 1024**2, gt=0)
-    supabase_url: str = ""
+    supabase_url: str = Field(default="", pattern=_URL)
     supabase_key: SecretStr = SecretStr("")
     vector_table_name: str = "documents"
     openai_api_key: SecretStr = SecretStr("")
-    openai_api_base: str | None = None
+    openai_api_base: str | None = Field(default=None, pattern=_URL)
     openai_model: str = "gpt-4o-mini"
     openai_embedding_model: str = "text-embedding-3-small"
     openai_embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)

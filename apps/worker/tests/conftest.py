@@ -169,6 +169,10 @@ def database_url(open_folder: Path) -> Iterator[str]:
     try:
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
+            # Nothing here has to outlive the power.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"alter system set {setting} = off")
+            connection.execute("select pg_reload_conf()")
             connection.execute(_ROLES)
             connection.execute(schema_sql(dimensions=DIMENSIONS))
         yield url
@@ -300,6 +304,7 @@ class ModelServer:
         url: for OPENAI_API_BASE.
         faults: status and headers of the next answers, before it answers well again.
         requests: path and body of every request.
+        fault_for: called with each request; may block, and may order a fault for it.
         busiest: how many requests were under way at a time, at most.
     """
 
@@ -308,6 +313,7 @@ class ModelServer:
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     dimensions: int = DIMENSIONS
     completion: Callable[[str], str] = lambda text: f"Summary of {len(text)} characters."
+    fault_for: Callable[[str, dict[str, Any]], tuple[int, dict[str, str]] | None] = lambda path, body: None
     busiest: int = 0
     busy: int = 0
     lock: Any = field(default_factory=threading.Lock)
@@ -323,6 +329,7 @@ def model_handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 server.busiest = max(server.busiest, server.busy)
                 fault = server.faults.pop(0) if server.faults else None
             try:
+                fault = server.fault_for(self.path, body) or fault
                 if fault:
                     message = json.dumps({"error": {"message": "as ordered", "type": "test"}}).encode()
                     self.answer(fault[0], message, {"content-type": "application/json", **fault[1]})
