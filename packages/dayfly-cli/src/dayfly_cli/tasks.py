@@ -117,10 +117,11 @@ def read_entry(task: Submitted, entry: Mapping[str, Any] | None) -> TaskReport:
     """Read what a ledger entry (None = there is none yet) says of a task."""
     report = TaskReport(task.task_id, task.task_type, task.document)
     attempts: Sequence[Mapping[str, Any]] = (entry or {}).get("attempts") or []
-    if entry is None or not attempts:
+    if entry is None:
         return report
-    last, outcome = attempts[-1], entry.get("outcome")
-    began = _time(attempts[0].get("began_at"))
+    last: Mapping[str, Any] = attempts[-1] if attempts else {}
+    outcome = entry.get("outcome")
+    began = _time(attempts[0].get("began_at")) if attempts else None
     report = replace(
         report,
         attempts=len(attempts),
