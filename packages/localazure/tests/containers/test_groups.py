@@ -154,6 +154,17 @@ async def test_deleting_a_finished_group_is_done_at_once_and_what_is_not_there_i
     assert (await rig.delete()).status == "absent"
 
 
+async def test_one_operation_after_the_other_without_a_pause_ends_as_the_last_one_says(rig):
+    await rig.running()
+    rig.groups.restart(SUBSCRIPTION, GROUP, "one")
+    await rig.delete()
+    rig.put("two")
+    await rig.delete("two")
+    await rig.clock.advance(10)
+    assert rig.groups.list(SUBSCRIPTION) == []
+    assert rig.backend.runs == {}
+
+
 async def test_a_group_deleted_while_it_is_created_never_starts(rig):
     rig.put()
     await rig.delete()

@@ -9,11 +9,11 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from azure.core.credentials import AccessToken
 from azure.mgmt.containerinstance.aio import ContainerInstanceManagementClient
 from azure.mgmt.containerinstance.models import (
@@ -23,7 +23,7 @@ from azure.mgmt.containerinstance.models import (
     ResourceRequests,
     ResourceRequirements,
 )
-from localazure.clock import Clock, SystemClock
+from localazure.clock import SystemClock
 from localazure.containers.images import ImageMapping
 from localazure.server.serving import running
 from localazure.server.settings import ServerSettings
@@ -147,12 +147,6 @@ def listening() -> socket.socket:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """The wall clock; a test module may put another one in its place."""
-    return SystemClock()
-
-
-@pytest.fixture
 def shell_group() -> Callable[..., ContainerGroup]:
     return group_of
 
@@ -167,16 +161,29 @@ def disconnected() -> Callable[[Served], Awaitable[None]]:
     return disconnect
 
 
-@pytest.fixture
-async def served(tmp_path: Path, clock: Clock) -> AsyncIterator[Served]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """One server for all tests of a module."""
+    state = tmp_path_factory.mktemp("state")
     settings = ServerSettings(
-        state=tmp_path,
+        state=state,
         images=(SHELL, PYTHON),
         resource_groups=(RESOURCE_GROUP, "other"),
         stop_containers=True,
     )
     with listening() as arm, listening() as tokens:
-        async with running(settings, tmp_path, clock, arm, tokens) as ready:
+        async with running(settings, state, SystemClock(), arm, tokens) as ready:
             served = await connect(ready)
             yield served
             await disconnect(served)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def served(server: Served) -> AsyncIterator[Served]:
+    """The server, as new after each test."""
+    yield server
+    await server.admin("DELETE", "faults")
+    await server.admin("DELETE", "quotas")
+    await server.admin("PUT", "identity", {"not_ready_s": 0})
+    for group in [each async for each in server.sdk.container_groups.list()]:
+        await (await server.sdk.container_groups.begin_delete(RESOURCE_GROUP, group.name)).result()

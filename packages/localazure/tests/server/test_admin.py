@@ -8,6 +8,8 @@ import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 GROUP = "localazure"
 
 

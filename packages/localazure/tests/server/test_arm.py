@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_only_own_tokens_open_the_door(served):
     for header in ("", "Bearer x", "Bearer " + served.token[:-2] + "AA", "Basic abc"):

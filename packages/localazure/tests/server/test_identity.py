@@ -14,6 +14,8 @@ from localazure.errors import ArmError
 from localazure.server.identity import TokenIssuer
 from localazure.testing import ManualClock
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 METADATA = "/metadata/identity/oauth2/token"
 SCOPE = "https://management.azure.com/.default"
 

@@ -6,6 +6,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.containerinstance.models import ContainerExecRequest, Resource
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 GROUP = "localazure"
 
 

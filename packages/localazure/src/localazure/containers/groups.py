@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -70,6 +69,7 @@ class ContainerGroups:
         self._location = location
         self._lifecycle = Lifecycle(store, backend, clock, timing or Timing(), self._environment)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self.faults = FaultBook(
             lambda: store.setting("faults") or [], lambda orders: store.set_setting("faults", orders)
         )
@@ -306,19 +306,20 @@ class ContainerGroups:
     def _drive(self, uid: str) -> None:
         """Have a group's life go on from what is on disk now, whatever was going on before."""
         before = self._tasks.get(uid)
-        self._tasks[uid] = task = asyncio.create_task(self._lead(uid, before), name=f"group {uid}")
-        task.add_done_callback(lambda done: self._led(uid, done))
-
-    async def _lead(self, uid: str, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             before.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([before])
-        await self._lifecycle.drive(uid)
+        self._tasks[uid] = task = asyncio.create_task(self._lead(uid), name=f"group {uid}")
+        task.add_done_callback(lambda done: self._led(uid, done))
+
+    async def _lead(self, uid: str) -> None:
+        # What was cancelled may take a moment to let go; two must never lead one group.
+        async with self._locks.setdefault(uid, asyncio.Lock()):
+            await self._lifecycle.drive(uid)
 
     def _led(self, uid: str, done: asyncio.Task[None]) -> None:
         if self._tasks.get(uid) is done:
             del self._tasks[uid]
+            self._locks.pop(uid, None)
         if not done.cancelled() and done.exception() is not None:
             logger.error("container group %s is no longer looked after", uid, exc_info=done.exception())
 
