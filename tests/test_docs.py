@@ -16,6 +16,7 @@ from click import Context, Option
 from dayfly.settings import Settings
 from dayfly.testing import House
 from dayfly_cli.main import cli
+from localazure.containers.faults import KINDS
 from worker.settings import DocumentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -188,6 +189,10 @@ def test_the_differences_page_lists_every_expression_case_that_is_answered_other
     page = (ROOT / "docs" / "differences-from-azure.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| (F\d+|O\d+) \| .+ \| (.+) \|$", page, re.MULTILINE))
     assert listed == exceptions
+
+
+def test_the_differences_page_lists_every_fault_that_can_be_ordered() -> None:
+    assert first_column(ROOT / "docs" / "differences-from-azure.md", under="Faults to order") == list(KINDS)
 
 
 def test_the_commands_page_tells_of_every_command_and_option_of_dayfly() -> None:
