@@ -85,6 +85,19 @@ async def test_a_command_that_is_not_there_ends_with_127(processes):
     assert "/no/such/program" in processes.text()
 
 
+@pytest.mark.parametrize("value", ["a\0b", "\ud800", "x" * 200_000])
+async def test_a_variable_that_no_process_can_have_is_told_in_the_log(processes, value):
+    await processes.start("exit 0", BAD=value)
+    assert (await processes.backend.wait(RUN)).exit_code == 127
+    assert "cannot start '/bin/sh'" in processes.text()
+
+
+async def test_a_variable_of_64_kilobytes_arrives(processes):
+    await processes.start('printf %s "$TASK" | wc -c', TASK="x" * 65_536)
+    assert (await processes.backend.wait(RUN)).exit_code == 0
+    assert processes.text().strip() == "65536"
+
+
 async def test_the_container_sees_its_own_variables_and_none_of_ours(processes, monkeypatch):
     monkeypatch.setenv("SERVER_SECRET", "no")
     await processes.start("env", MINE="yes", HOME="/")

@@ -63,8 +63,10 @@ class Log:
             out.append(line if self._in_line else stamp + line)
             self._in_line = not line.endswith(b"\n")
         text = b"".join(out)
-        os.write(self._fd, text)
-        self._size += len(text)
+        try:
+            self._size += os.write(self._fd, text)
+        except OSError:  # a full disk costs the log, not the container
+            return
         if self._size >= self._limit_bytes:
             os.close(self._fd)
             os.replace(self._path, self._old)
@@ -169,8 +171,8 @@ def _start(spec: dict[str, Any], output: int) -> int:
         signal.set_wakeup_fd(-1)
         os.chdir(spec["directory"])
         os.execvpe(spec["argv"][0], spec["argv"], spec["environment"])  # noqa: S606 (that is what we are for)
-    except OSError as exc:
-        os.write(2, f"cannot start {spec['argv'][0]!r}: {exc.strerror}\n".encode())
+    except (OSError, ValueError) as exc:  # ValueError: a variable that no process can have
+        os.write(2, f"cannot start {spec['argv'][0]!r}: {exc}\n".encode())
     finally:
         os._exit(NOT_STARTED)
 
