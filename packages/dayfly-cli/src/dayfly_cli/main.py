@@ -10,25 +10,30 @@ import click
 
 from dayfly_cli.errors import DayflyError
 
-#: The commands, in the order of the help: name, and the module that holds it under the same name.
-_COMMANDS = {
-    "up": "dayfly_cli.commands.up",
-    "demo": "dayfly_cli.commands.demo",
-    "submit": "dayfly_cli.commands.submit",
+#: The commands in the order of the help, each in the module of its name under `commands`.
+COMMANDS = {
+    "up": "Start the laptop's cloud and keep it running.",
+    "demo": "Watch real documents go the whole way.",
+    "submit": "Ask for one task, as the backend does.",
 }
 
 
 class _Commands(click.Group):
-    """Imports a command's module only when that command, or the list of all, is wanted."""
+    """Imports a command's module only when that command is wanted."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        module = importlib.import_module(f"dayfly_cli.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

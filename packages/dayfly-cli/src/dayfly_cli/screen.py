@@ -65,7 +65,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Tell of a step."""
-        self._console.print(f"[dim]{self.seconds:5.1f} s[/]  {escape(line)}")
+        self._console.print(f"[dim]{self.seconds:5.1f} s[/]  {escape(line)}", soft_wrap=True)
 
     def title(self, title: str) -> None:
         """Say what is being done now."""

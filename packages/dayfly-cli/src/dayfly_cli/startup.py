@@ -57,7 +57,10 @@ async def laptop_cloud(
         if options.engine is not Engine.ACI:
             for client in options.clients:
                 log = state.logs / f"poller-{client.client_id}.log"
-                await engines.enter_async_context(poller(client, cloud.worker_environment(client), log))
+                # As many tasks at one time as there would be containers.
+                at_once = {"WORKER_MAX_MESSAGES": str(options.max_containers)}
+                worker = at_once | cloud.worker_environment(client)
+                await engines.enter_async_context(poller(client, worker, log))
             say("poller: started")
         yield cloud
 

@@ -18,7 +18,6 @@ from dayfly_cli.errors import SetupError
 
 HOUSEKEEPER = "dayfly-housekeeper"
 _FOLDER = Path("infra") / "workflows"
-_PACKAGED = Path(__file__).parent / "workflows"
 _SECRET_SUFFIXES = ("_KEY", "_SECRET", "_CONNECTION_STRING")
 #: A laptop's containers start at once, so there is no reason to wait as long as for Azure's.
 _WAIT_S = 1
@@ -29,14 +28,13 @@ def find_definition(name: str, start: Path | None = None) -> dict[str, Any]:
     """Return a workflow definition by its file name without `.json`.
 
     Looked for in `infra/workflows` of `start` (None = the current folder) and the folders above it, then of
-    the project this package was installed from, then in the package itself.
+    the project that this package is part of.
 
     Raises:
         SetupError: it is nowhere, or it is no JSON.
     """
     places = [start or Path.cwd(), *(start or Path.cwd()).parents, *Path(__file__).resolve().parents]
-    candidates = [*(place / _FOLDER / f"{name}.json" for place in places), _PACKAGED / f"{name}.json"]
-    for candidate in candidates:
+    for candidate in (place / _FOLDER / f"{name}.json" for place in places):
         if candidate.is_file():
             try:
                 definition: dict[str, Any] = json.loads(candidate.read_text())

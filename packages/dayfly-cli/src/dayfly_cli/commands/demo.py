@@ -61,7 +61,7 @@ class Left:
     container_groups: int
 
 
-@click.command(short_help="Watch real documents go the whole way.")
+@click.command()
 @click.option(
     "--engine",
     type=click.Choice([Engine.ACI.value, Engine.POLL.value]),

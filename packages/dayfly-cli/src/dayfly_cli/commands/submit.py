@@ -38,7 +38,7 @@ class Target:
     webhook_url: str | None
 
 
-@click.command("submit", short_help="Ask for one task, as the backend does.")
+@click.command()
 @click.argument("task_type", metavar="TYPE")
 @click.argument("document", metavar="FILE|BLOB")
 @click.option("--client", metavar="NAME", help="The client. [the first of `dayfly up`, else $CLIENT_ID]")

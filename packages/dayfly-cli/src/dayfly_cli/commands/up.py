@@ -16,7 +16,7 @@ from dayfly_cli.startup import laptop_cloud
 from dayfly_cli.state import State, find_state
 
 
-@click.command(short_help="Start the laptop's cloud and keep it running.")
+@click.command()
 @click.option(
     "--client",
     "clients",
