@@ -6,7 +6,7 @@ MEMBERS := packages/dayfly packages/localazure packages/dayfly-cli apps/worker
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format lock clean
+.PHONY: help demo up test slow lint format lock clean
 
 help: ## Show these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,11 @@ demo: $(READY) ## Watch real documents go the whole way on this machine
 up: $(READY) ## Start the laptop's cloud and keep it running
 	@$(BIN)/dayfly up $(ARGS)
 
-test: lint ## Check everything, then run every test (ARGS go to pytest)
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+test: lint ## Check everything, then run the tests (ARGS go to pytest)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+slow: $(READY) ## Run the tests that take longer
+	@$(BIN)/pytest -n 0 -m slow $(ARGS)
 
 lint: $(READY) ## Check format, style, types and who imports whom
 	@$(BIN)/ruff format --check --quiet .

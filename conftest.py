@@ -3,8 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +43,12 @@ def running(service: AbstractAsyncContextManager[_T]) -> Iterator[_T]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+@pytest.fixture(scope="session")
+def run_service() -> Callable[[AbstractAsyncContextManager[_T]], AbstractContextManager[_T]]:
+    """Keeps an asynchronous service up for a whole session."""
+    return running
 
 
 @pytest.fixture(scope="session")
