@@ -339,6 +339,12 @@ def test_all_that_comes_from_the_message_is_a_secure_value(steps: dict[str, Acti
     }  # fmt: skip
 
 
+def test_what_the_launcher_sets_is_left_out_of_the_settings(steps: dict[str, Action]) -> None:
+    where = steps["Settings"].body["inputs"]["where"]
+    own = {each["name"] for each in steps["Message_variables"].body["inputs"]}
+    assert own == set(re.findall(r"'([A-Z_]+)'", where))
+
+
 # ---- what must not show -----------------------------------------------------------------------------------
 
 

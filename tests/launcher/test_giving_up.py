@@ -357,11 +357,13 @@ async def test_a_write_that_is_refused_only_gives_back(
     """A worker, or somebody who cancels, wrote the entry between our read and our write."""
     message = worn_out(received=19)
     theirs = entry(message, clock.now() - TWO_DAYS)
+    theirs["attempts"][0]["dequeue_count"] = 5
     if there_before:
         cloud.put_json(f"ledger/{message.id}.json", theirs)
     cloud.before("PUT", "/ledger/", lambda: cloud.put_json(f"ledger/{message.id}.json", theirs))
     run = await launch(message)
 
+    assert cloud.sent("PUT", "/ledger/"), "it was tried"
     assert run.code == "ExitCode78"
     assert cloud.entry(message.id) == theirs
     assert cloud.poison == []

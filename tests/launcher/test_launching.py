@@ -51,12 +51,20 @@ async def test_the_container_is_told_all_it_needs(cloud: Any, launch: Any, task_
     assert variables["INTERNAL_API_KEY"] == "key-0f-the-backend"
 
 
-async def test_the_receipt_is_that_of_the_claim(cloud: Any, launch: Any) -> None:
-    message = cloud.put()
-    polled = message.dequeue_count
-    await launch(message)
+async def test_what_the_launcher_sets_is_set_once(cloud: Any, launch: Any) -> None:
+    names = ("CLIENT_ID", "WORKER_TASK_TIMEOUT", "OPENAI_MODEL")
+    await launch(cloud.put(), environment=[{"name": name, "value": "theirs"} for name in names])
 
-    assert polled == 0
+    (container,) = cloud.created[0].body["properties"]["containers"]
+    given = [each["name"] for each in container["properties"]["environmentVariables"]]
+    assert len(given) == len(set(given))
+    assert cloud.created[0].variables["WORKER_TASK_TIMEOUT"] == "1800"
+    assert cloud.created[0].variables["OPENAI_MODEL"] == "theirs"
+
+
+async def test_the_receipt_is_that_of_the_claim(cloud: Any, launch: Any) -> None:
+    await launch(cloud.put())
+
     assert "worker takes the message over" in cloud.story, "it could not with the trigger's receipt"
 
 
