@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -20,7 +21,8 @@ from dayfly_cli.tasks import TaskReport
 
 _SIGNS = {"completed": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]▶[/]", "queued": "[dim]·[/]"}
 #: Where no terminal says how wide it is, a table must not be broken into pieces.
-_WIDE = 160
+_WIDE = 200
+_NARROW = 120
 
 
 def data_console() -> Console:
@@ -97,28 +99,43 @@ class Progress:
         return Group(spinner, table)
 
 
-def task_table(reports: Sequence[TaskReport]) -> Table:
-    """Return the table of what became of tasks."""
-    table = Table(header_style="bold", pad_edge=False)
-    for name in ("document", "task"):
-        table.add_column(name, overflow="fold")
+def task_table(reports: Sequence[TaskReport], width: int = _WIDE) -> Table:
+    """Return the table of what became of tasks.
+
+    Args:
+        reports: a row each.
+        width: of the terminal, in columns; on a narrow one a task's texts stand below each other.
+    """
+    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
+    narrow = width < _NARROW
+    table.add_column(
+        "document, container group, result" if narrow else "document", overflow="fold", min_width=24
+    )
+    table.add_column("task", no_wrap=True)
     for name in ("attempt", "exit code", "waited", "ran"):
-        table.add_column(name, justify="right")
-    table.add_column("container group", overflow="fold")
-    table.add_column("result", overflow="fold")
+        table.add_column(name.replace(" ", "\n") if narrow else name, justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column("container group", overflow="fold", min_width=16)
+        table.add_column("result", overflow="fold", min_width=24)
     for report in reports:
-        said = report.result if report.status == "completed" else report.error or "no outcome in time"
+        document, group, result = _texts(report)
+        first = "\n".join((document, f"[dim]{group}[/]", result)) if narrow else document
         table.add_row(
-            escape(report.document),
+            first,
             report.task_type,
             str(report.attempts or "-"),
             "-" if report.exit_code is None else str(report.exit_code),
             _seconds(report.waited_s),
             _seconds(report.ran_s),
-            report.container_group or "-",
-            f"{_SIGNS[_state(report)]} {escape(said or '')}",
+            *(() if narrow else (group, result)),
         )
     return table
+
+
+def _texts(report: TaskReport) -> tuple[str, str, str]:
+    said = report.result if report.status == "completed" else report.error or "no outcome in time"
+    sign = _SIGNS[report.status or "failed"]
+    return escape(report.document), report.container_group or "-", f"{sign} {escape(said or '')}"
 
 
 def endpoint_table(description: Mapping[str, Any]) -> Table:

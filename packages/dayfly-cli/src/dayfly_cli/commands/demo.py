@@ -198,7 +198,7 @@ def _show(reports: Sequence[TaskReport], left: Left, seconds: float, as_json: bo
         print_json({"tasks": tasks, "left": left.__dict__, "seconds": round(seconds, 1)})
         return
     console = data_console()
-    console.print(task_table(reports))
+    console.print(task_table(reports, console.width))
     completed = sum(report.status == "completed" for report in reports)
     console.print(
         f"\n{completed} of {len(reports)} tasks completed in {seconds:.1f} s. Left: {left.messages} "

@@ -194,6 +194,6 @@ def _show(target: Target, task: Submitted, report: TaskReport, as_json: bool) ->
         return
     console = data_console()
     if report.status:
-        console.print(task_table([report]))
+        console.print(task_table([report], console.width))
         return
     console.print(f"{task.task_type} {task.document}: task {task.task_id}, message {task.message_id}")
