@@ -10,7 +10,15 @@ from dayfly_cli.workflows import find_definition, housekeeper, launcher
 
 GROUP = "/subscriptions/s/resourceGroups/dayfly"
 PLANE = ControlPlane(
-    "https://127.0.0.1:1", Path("ca.pem"), "http://127.0.0.1:2", "h", "", "westeurope", GROUP, client=None
+    "https://127.0.0.1:1",
+    Path("ca.pem"),
+    "http://127.0.0.1:2",
+    "h",
+    "",
+    "westeurope",
+    GROUP,
+    client=None,
+    process=None,
 )
 WORKER = {
     "OPENAI_MODEL": "m",

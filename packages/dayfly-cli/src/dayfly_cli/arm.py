@@ -50,6 +50,10 @@ class Arm:
         """Return the container groups, without their instance views."""
         return await self._pages(f"{self._containers()}/containerGroups", _CONTAINERS)
 
+    async def put_container_group(self, name: str, body: Mapping[str, Any]) -> None:
+        """Create a container group."""
+        await self._send("PUT", f"{self._containers()}/containerGroups/{name}", _CONTAINERS, json=body)
+
     async def delete_container_group(self, name: str) -> None:
         """Delete a container group; one that is gone already is no error."""
         path = f"{self._containers()}/containerGroups/{name}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from dayfly_cli.arm import Arm, open_arm
 from dayfly_cli.azurite import Azurite
 from dayfly_cli.errors import AzureError
-from dayfly_cli.processes import kept
+from dayfly_cli.processes import Kept, kept
 
 #: What stands for the worker's image, named by digest as in production.
 WORKER_IMAGE = "dayfly.azurecr.io/worker@sha256:" + "0" * 60 + "1a2b"
@@ -37,6 +37,7 @@ class ControlPlane:
     resource_group_id: str
     #: A client for it.
     client: Arm
+    process: Kept = field(repr=False)
 
 
 @asynccontextmanager
@@ -67,7 +68,9 @@ async def control_plane(
         ca = Path(ready["arm_ca"])
         identity = (ready["identity_endpoint"], ready["identity_header"])
         async with open_arm(ready["arm"], ca, *identity, group) as client:
-            yield ControlPlane(ready["arm"], ca, *identity, ready["admin"], ready["location"], group, client)
+            yield ControlPlane(
+                ready["arm"], ca, *identity, ready["admin"], ready["location"], group, client, process
+            )
             await _delete_groups(client)
 
 
