@@ -15,6 +15,8 @@ from localazure.expressions.values import lookup
 
 JSON = Any
 
+_INVALID_INPUT = "invalid-input"
+
 
 @dataclass(frozen=True)
 class ContextScope:
@@ -99,7 +101,7 @@ def _record(name: str, value: JSON) -> Mapping[str, JSON]:
     raise ExpressionError("not-found", f"'{name}' is no object in the context")
 
 
-def evaluate_lines(lines: Iterable[str], output: TextIO) -> int:
+def run_evaluate(lines: Iterable[str], output: TextIO) -> int:
     """Evaluate the expression on each line and write the outcome.
 
     Args:
@@ -109,17 +111,19 @@ def evaluate_lines(lines: Iterable[str], output: TextIO) -> int:
             of `ExpressionError`, and `invalid-input` for a line that is no such object.
 
     Returns:
-        How many lines had an error.
+        The exit code: 0, or 1 if a line was no such object. An expression without a value is an outcome like
+        any other.
     """
-    errors = 0
+    exit_code = 0
     for line in lines:
         if not line.strip():
             continue
         outcome = evaluate_line(line)
-        errors += "error" in outcome
+        if outcome.get("error") == _INVALID_INPUT:
+            exit_code = 1
         output.write(json.dumps(outcome, allow_nan=False) + "\n")
         output.flush()
-    return errors
+    return exit_code
 
 
 def evaluate_line(line: str) -> dict[str, JSON]:
@@ -127,7 +131,7 @@ def evaluate_line(line: str) -> dict[str, JSON]:
     try:
         case = json.loads(line)
     except (ValueError, RecursionError) as exc:
-        return {"error": "invalid-input", "message": f"the line is not JSON: {exc}"}
+        return {"error": _INVALID_INPUT, "message": f"the line is not JSON: {exc}"}
     match case:
         case {"expression": expression, "context": dict(context)}:
             scope = ContextScope(context)
@@ -135,7 +139,7 @@ def evaluate_line(line: str) -> dict[str, JSON]:
             scope = ContextScope({})
         case _:
             message = 'the line is not an object of the form {"expression": …, "context": {…}}'
-            return {"error": "invalid-input", "message": message}
+            return {"error": _INVALID_INPUT, "message": message}
     try:
         return {"value": _finite(parse_template(expression).evaluate(scope))}
     except ExpressionError as error:

@@ -1,5 +1,6 @@
 """The collection functions."""
 
+import math
 from collections.abc import Callable
 from functools import cmp_to_key
 from typing import Any
@@ -17,7 +18,7 @@ from localazure.expressions.signatures import (
     Group,
 )
 from localazure.expressions.signatures import COLLECTION as ANY_COLLECTION
-from localazure.expressions.values import JSON, kind_of, limited, lookup, same, text_of
+from localazure.expressions.values import JSON, is_nan, kind_of, limited, lookup, same, text_of
 
 COLLECTION = Group("collection")
 
@@ -111,6 +112,7 @@ def _compare(left: JSON, right: JSON) -> int:
         raise ExpressionError("invalid-type", message)
     if ranks[0] == 0:
         return 0
+    left, right = (-math.inf if is_nan(value) else value for value in (left, right))
     return int(left > right) - int(left < right)
 
 

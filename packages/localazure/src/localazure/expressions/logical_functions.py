@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from localazure.errors import ExpressionError
 from localazure.expressions.signatures import ANY, BOOLEAN, COMPARABLE, Group
-from localazure.expressions.values import JSON, kind_of, same
+from localazure.expressions.values import JSON, is_nan, kind_of, same
 
 LOGICAL = Group("logical")
 
@@ -70,7 +70,7 @@ def _compare(name: str, left: JSON, right: JSON, compares: Callable[[JSON, JSON]
             f"values of type '{kind_of(left)}' and '{kind_of(right)}'"
         )
         raise ExpressionError("invalid-type", message)
-    return compares(left, right)
+    return not (is_nan(left) or is_nan(right)) and compares(left, right)
 
 
 @LOGICAL.declare("greater", takes={"value": COMPARABLE, "compareTo": COMPARABLE})

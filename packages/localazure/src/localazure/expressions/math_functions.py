@@ -42,7 +42,7 @@ def _calculate(name: str, operation: Callable[[JSON, JSON], JSON], left: Number,
     return result
 
 
-def _divisor(name: str, divisor: Number) -> None:
+def _check_divisor(name: str, divisor: Number) -> None:
     if divisor == 0:
         raise ExpressionError("invalid-template", f"{name} cannot divide by zero")
 
@@ -66,11 +66,11 @@ def _mul(left: Number, right: Number) -> Number:
 
 @MATH.declare("div", takes={"dividend": NUMBER, "divisor": NUMBER})
 def _div(dividend: Number, divisor: Number) -> Number:
-    _divisor("div", divisor)
     return _calculate("div", _quotient, dividend, divisor)
 
 
 def _quotient(left: JSON, right: JSON) -> JSON:
+    _check_divisor("div", right)
     match left:
         case int():
             quotient = abs(left) // abs(right)
@@ -83,12 +83,12 @@ def _quotient(left: JSON, right: JSON) -> JSON:
 
 @MATH.declare("mod", takes={"dividend": NUMBER, "divisor": NUMBER})
 def _mod(dividend: Number, divisor: Number) -> Number:
-    _divisor("mod", divisor)
     return _calculate("mod", _remainder, dividend, divisor)
 
 
 def _remainder(left: JSON, right: JSON) -> JSON:
     """Return the remainder, with the dividend's sign."""
+    _check_divisor("mod", right)
     match left:
         case int():
             remainder = abs(left) % abs(right)

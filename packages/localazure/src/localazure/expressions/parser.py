@@ -17,6 +17,7 @@ INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
 _MARKS = re.compile(r"'[^']*'|[()\[\]]")
+_STRING = re.compile(r"'(?:[^']|'')*+'")
 _WORDS = {
     "RPAR": "')'",
     "LPAR": "'('",
@@ -157,7 +158,7 @@ def _explain(exc: UnexpectedInput, text: str) -> ExpressionError:
 
 def _hint(text: str, position: int) -> str | None:
     match text[position]:
-        case "'":
+        case "'" if not _STRING.match(text, position):
             return "the string that begins here has no closing quote"
         case '"':
             return "strings are written in single quotes: 'text'; a quote in them is doubled"

@@ -114,6 +114,11 @@ def text_of(value: JSON) -> str:
     return json_text(value)
 
 
+def is_nan(value: JSON) -> bool:
+    """Tell whether a value is the float that is no number."""
+    return isinstance(value, float) and math.isnan(value)
+
+
 def float_of(number: float | Decimal) -> float:
     """Return a number as a float; an integer too large for one becomes infinite."""
     try:

@@ -25,6 +25,7 @@ from localazure.expressions.xml_documents import (
 
 _TEXT_NAMES = {"#text", "#whitespace", "#significant-whitespace"}
 _NAME_START = re.compile(r"[^\W\d]|_")
+_ESCAPE = re.compile(r"_x[0-9A-Fa-f]{4}_")
 _NAME_REST = re.compile(r"[\w.\-\xb7]")
 
 
@@ -181,10 +182,8 @@ def _encoded(name: str) -> str:
     written: list[str] = []
     for place, character in enumerate(name):
         allowed = _NAME_REST if place else _NAME_START
-        escape = re.match(r"_x[0-9A-Fa-f]{4}_", name[place:])
-        written.append(
-            character if allowed.fullmatch(character) and not escape else f"_x{ord(character):04X}_"
-        )
+        kept = allowed.fullmatch(character) and not _ESCAPE.match(name, place)
+        written.append(character if kept else f"_x{ord(character):04X}_")
     if not written:
         raise ExpressionError("invalid-template", "an XML element must have a name")
     return "".join(written)
