@@ -220,9 +220,7 @@ class Cloud(httpx.AsyncBaseTransport):
         await request.aread()
         self.run_due()
         self.requests.append(request)
-        for method, part, act in self.watchers:
-            if method == request.method and part in str(request.url):
-                act()
+        self.act_before(request)
         for fault in self.faults:
             if fault.method == request.method and fault.part in str(request.url) and fault.times != 0:
                 fault.times = None if fault.times is None else fault.times - 1
@@ -231,6 +229,11 @@ class Cloud(httpx.AsyncBaseTransport):
                 self._answer(request)
                 raise httpx.ReadTimeout("the answer was lost", request=request)
         return self._answer(request)
+
+    def act_before(self, request: httpx.Request) -> None:
+        for method, part, act in self.watchers:
+            if method == request.method and part in str(request.url):
+                act()
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         host, path = request.url.host, unquote(request.url.path)
@@ -554,10 +557,18 @@ def parameters() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def run_workflow(cloud: Cloud, clock: ManualClock) -> AsyncIterator[Callable[..., Awaitable[Run]]]:
+async def outbound(cloud: Cloud) -> AsyncIterator[Outbound]:
+    """What the workflows send their requests through."""
+    async with Outbound(tokens=Tokens(), transport=cloud) as outbound:
+        yield outbound
+
+
+@pytest.fixture
+async def run_workflow(
+    clock: ManualClock, outbound: Outbound
+) -> AsyncIterator[Callable[..., Awaitable[Run]]]:
     """Run one of the two definitions to its end: `await run_workflow(name, parameters, trigger, outputs)`."""
     history = History(":memory:")
-    outbound = Outbound(tokens=Tokens(), transport=cloud)
     services = Services(clock=clock, outbound=outbound, extras={"draw": lambda low, high: high})
     operations = Operations([HttpAction()], [AnyTrigger("ApiConnection"), AnyTrigger("Recurrence")])
     engine = Engine(history, clock, operations, services=services)
@@ -582,7 +593,6 @@ async def run_workflow(cloud: Cloud, clock: ManualClock) -> AsyncIterator[Callab
 
     yield run
     await engine.aclose()
-    await outbound.aclose()
     history.close()
 
 
