@@ -18,7 +18,7 @@ async def test_localazure_answers_is_started_again_when_it_is_killed_and_stops_w
         control_plane(state, tmp_path / "localazure.log", account) as plane,
     ):
         assert await plane.client.container_groups() == []
-        with pytest.raises(AzureError, match="ARM refused PUT .*workflows/none: 4"):
+        with pytest.raises(AzureError, match=r"ARM refused PUT .*workflows/none: 4"):
             await plane.client.put_workflow("none", {"location": plane.location})
 
         killed = plane.process.current
@@ -27,9 +27,8 @@ async def test_localazure_answers_is_started_again_when_it_is_killed_and_stops_w
         async with asyncio.timeout(15):
             while True:
                 try:
-                    assert (
-                        await plane.client.container_groups() == []
-                    )  # at the same address, with the same keys
+                    # At the same address, with the same keys.
+                    assert await plane.client.container_groups() == []
                     break
                 except AzureError:
                     await asyncio.sleep(0.05)

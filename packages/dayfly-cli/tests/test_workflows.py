@@ -10,13 +10,13 @@ from dayfly_cli.workflows import find_definition, housekeeper, launcher
 
 GROUP = "/subscriptions/s/resourceGroups/dayfly"
 PLANE = ControlPlane(
-    "https://127.0.0.1:1",
-    Path("ca.pem"),
-    "http://127.0.0.1:2",
-    "h",
-    "",
-    "westeurope",
-    GROUP,
+    arm="https://127.0.0.1:1",
+    arm_ca=Path("ca.pem"),
+    identity_endpoint="http://127.0.0.1:2",
+    identity_header="h",
+    admin="",
+    location="westeurope",
+    resource_group_id=GROUP,
     client=None,
     process=None,
 )

@@ -21,7 +21,7 @@ import click
 from dayfly_cli.clients import Client
 from dayfly_cli.cloud import Cloud, Engine, Options
 from dayfly_cli.environment import Given, read_environment
-from dayfly_cli.errors import SetupError
+from dayfly_cli.errors import AzureError, SetupError
 from dayfly_cli.running import Stopped, run
 from dayfly_cli.screen import Progress, data_console, print_json, task_table
 from dayfly_cli.startup import laptop_cloud
@@ -146,8 +146,7 @@ async def _work(
     progress.tasks(TaskReport(task.task_id, task.task_type, task.document) for task in tasks)
     reports = await follow(cloud.storage, tasks, progress.task, limit_s=_TASKS_LIMIT_S)
     progress.title("waiting until nothing is left")
-    left = await _left(cloud, client)
-    codes = await exit_codes(cloud.plane.client, [client])
+    left, codes = await _settled(cloud, client)
     return [_completed(report, codes, cloud) for report in reports], left
 
 
@@ -172,19 +171,29 @@ async def _submit(cloud: Cloud, client: Client, samples: Sequence[Sample]) -> li
     ]
 
 
-async def _left(cloud: Cloud, client: Client) -> Left:
-    """Wait until messages, groups and runs are gone (they go last), and return what is there then."""
+async def _settled(cloud: Cloud, client: Client) -> tuple[Left, dict[str, int]]:
+    """Wait until messages, groups and runs are gone (they go last); return what is left, and exit codes."""
     deadline = time.monotonic() + _SETTLED_LIMIT_S
     while True:
-        messages, dead_letters, groups, runs = await asyncio.gather(
-            cloud.storage.count(client.queue),
-            cloud.storage.count(client.poison_queue),
-            cloud.plane.client.container_groups(),
-            unfinished_runs(cloud.plane.client, [client]),
-        )
-        if (not messages and not groups and not runs) or time.monotonic() > deadline:
-            return Left(messages, dead_letters, len(groups))
+        try:
+            left, runs = await _left(cloud, client)
+            if (not left.messages and not left.container_groups and not runs) or time.monotonic() > deadline:
+                return left, await exit_codes(cloud.plane.client, [client])
+        except AzureError:
+            # localazure was killed: it is started again, and goes on where it was.
+            if time.monotonic() > deadline:
+                raise
         await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _left(cloud: Cloud, client: Client) -> tuple[Left, int]:
+    messages, dead_letters, groups, runs = await asyncio.gather(
+        cloud.storage.count(client.queue),
+        cloud.storage.count(client.poison_queue),
+        cloud.plane.client.container_groups(),
+        unfinished_runs(cloud.plane.client, [client]),
+    )
+    return Left(messages, dead_letters, len(groups)), runs
 
 
 def _completed(report: TaskReport, codes: dict[str, int], cloud: Cloud) -> TaskReport:
