@@ -1,6 +1,7 @@
 """The models, through the OpenAI API: embeddings and completions. Nothing else calls that service."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -60,7 +61,8 @@ class Models:
         """
         model, dimensions = self._settings.openai_embedding_model, self._settings.openai_embedding_dimensions
         try:
-            answer = await self._client.embeddings.create(
+            # The raw answer: the SDK would look at each of a batch's 100,000 numbers one by one.
+            answer = await self._client.embeddings.with_raw_response.create(
                 model=model,
                 input=list(texts),
                 dimensions=openai.omit if dimensions is None else dimensions,
@@ -69,7 +71,7 @@ class Models:
             )
         except openai.OpenAIError as error:
             raise _ours(error, f"embeddings by {model}") from error
-        vectors = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+        vectors = _vectors(answer.content, model)
         if len(vectors) != len(texts):
             raise ServiceUnavailable(f"{model} sent {len(vectors)} vectors for {len(texts)} texts")
         for vector in vectors:
@@ -128,6 +130,18 @@ async def bounded(items: Iterable[T], limit: int, work: Callable[[T], Awaitable[
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [results[index] for index in sorted(results)]
+
+
+def _vectors(answer: bytes, model: str) -> list[list[float]]:
+    """The vectors of an embeddings answer, by their index."""
+    try:
+        data = sorted(json.loads(answer)["data"], key=lambda item: item["index"])
+        vectors: list[list[float]] = [item["embedding"] for item in data]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServiceUnavailable(f"{model} sent an answer that holds no embeddings") from error
+    if not all(isinstance(vector, list) for vector in vectors):
+        raise ServiceUnavailable(f"{model} sent embeddings that are no lists of numbers")
+    return vectors
 
 
 def _ours(error: openai.OpenAIError, what: str) -> Exception:

@@ -56,6 +56,8 @@ class Answering(BaseHTTPRequestHandler):
     """Reads a request whole and answers in JSON; says nothing on the console."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
 
     def body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -67,15 +69,22 @@ class Answering(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class names it so
         return
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is what some tests are about."""
+
+
 @contextlib.contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -155,6 +164,10 @@ class Supabase:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(statement)
 
+    def empty(self) -> None:
+        for table in ("documents", "documents_staging", "documents_versions", "summaries"):
+            self.run(f"delete from {table}")  # noqa: S608  names of our own
+
     def token(self, role: str) -> str:
         return jwt.encode({"role": role}, SECRET, algorithm="HS256")
 
@@ -206,6 +219,14 @@ def supabase_project(database_url: str, open_folder: Path) -> Iterator[Supabase]
 
 def gateway(project: Supabase, port: int) -> type[BaseHTTPRequestHandler]:
     class Gateway(Answering):
+        def setup(self) -> None:
+            super().setup()
+            self.upstream = http.client.HTTPConnection("127.0.0.1", port)
+
+        def finish(self) -> None:
+            self.upstream.close()
+            super().finish()
+
         def pass_on(self) -> None:
             body = self.body()
             project.paths.append(self.path)
@@ -213,12 +234,10 @@ def gateway(project: Supabase, port: int) -> type[BaseHTTPRequestHandler]:
             if isinstance(fault, int):
                 self.answer(fault, b"<html>gateway</html>", {"content-type": "text/html"})
                 return
-            upstream = http.client.HTTPConnection("127.0.0.1", port)
             headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
-            upstream.request(self.command, self.path.removeprefix("/rest/v1"), body, headers)
-            answer = upstream.getresponse()
+            self.upstream.request(self.command, self.path.removeprefix("/rest/v1"), body, headers)
+            answer = self.upstream.getresponse()
             content = answer.read()
-            upstream.close()
             if fault == "lose":
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -250,7 +269,7 @@ def supabase(supabase_project: Supabase) -> Supabase:
     """The project, its tables empty."""
     supabase_project.faults.clear()
     supabase_project.paths.clear()
-    supabase_project.run("truncate documents, documents_staging, documents_versions, summaries")
+    supabase_project.empty()
     return supabase_project
 
 

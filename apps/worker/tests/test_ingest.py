@@ -14,8 +14,11 @@ from typing import IO, Any
 
 import psycopg
 import pytest
+from dayfly.clock import SystemClock
 from dayfly.errors import FailedForGood, Retry
 from dayfly.handlers import Result
+from dayfly.process import HandlerProcess, LogTail
+from dayfly.task import Task
 from worker.blobs import BlobAddress, BlobVersion, DownloadedBlob
 from worker.chunks import split
 from worker.documents import Document, DocumentType
@@ -69,6 +72,21 @@ async def test_a_document_becomes_rows_with_vectors(
     assert rows[0][1] == {"source": source, "type": "pdf", "position": 0, "page": 1}
     assert rows[-1][1] | {"position": 0} == {"source": source, "type": "pdf", "position": 0, "page": 7}
     assert rows[0][2].count(",") == models.dimensions - 1
+
+
+@pytest.mark.usefixtures("environment")
+async def test_the_runtimes_child_has_room_for_it(storage: Any, document_set: str) -> None:
+    storage.put(f"{document_set}/notes.txt", b"A note.")
+    process = HandlerProcess(
+        "worker.handlers:handlers", SystemClock(), timeout_s=60, memory_max_bytes=1536 * 1024**2
+    )
+    log = LogTail()
+    task = Task("ingest", "1", {"filename": "notes.txt", "document_set": document_set})
+    outcome = await process.run(task, log)
+    assert (outcome.kind, outcome.text) == ("completed", "ingested notes.txt: 1 chunk"), log.text()
+    assert f"documents/{document_set}/notes.txt" in log.text()
+    late = Task("ingest", "2", {"filename": "none.txt", "document_set": document_set})
+    assert (await process.run(late, log)).kind == "failed"
 
 
 @pytest.mark.usefixtures("environment")
@@ -279,7 +297,8 @@ async def test_two_ingests_interleaved_at_every_step_leave_the_newest_version_wh
         async with Database(database_settings(supabase)) as database:
             # Download, two batches, publish: 70 orders.
             for order in orders(steps=4):
-                connection.execute("truncate documents, documents_staging, documents_versions")
+                connection.execute("delete from documents")
+                connection.execute("delete from documents_versions")
                 turns, blob = Turns(order, look), Blob(texts, same_second)
                 tasks = [
                     Ingest(stepped(database, turns, SteppedStore(blob, turns, who), who)) for who in "AB"
