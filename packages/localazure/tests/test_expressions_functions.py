@@ -57,7 +57,7 @@ def test_a_signature_says_what_a_function_takes():
             "invalid-arity",
             "one parameter: 'collection'. It was invoked with no parameters",
         ),
-        ("@substring('a')", "invalid-arity", "expects 2 to three parameters"),
+        ("@substring('a')", "invalid-arity", "expects 2 to 3 parameters"),
         ("@concat()", "invalid-arity", "at least one parameter"),
         ("@length(null)", "invalid-type", "to be an array or a string. The provided value is of type 'Null'"),
         ("@add(1, '2')", "invalid-type", "second parameter 'summand_2' to be an integer or a decimal number"),

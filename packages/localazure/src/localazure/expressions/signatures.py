@@ -113,7 +113,7 @@ class Function:
         elif most == self.required:
             words = _count(most)
         else:
-            words = f"{self.required} to {_count(most)}"
+            words = f"{self.required} to {most} parameters"
         named = ", ".join(f"'{parameter.name}'" for parameter in self.parameters)
         message = f"the template function '{self.name}' expects {words}{f': {named}' if named else ''}"
         raise ExpressionError("invalid-arity", f"{message}. It was invoked with {_count(count)}")
