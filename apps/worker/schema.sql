@@ -34,15 +34,30 @@ $$;
 
 -- Tables ------------------------------------------------------------------------------------------------
 
-create table if not exists public.__TABLE__ (
-  id uuid primary key default gen_random_uuid(),
-  vector vector(__DIMENSIONS__) not null,
-  filename text not null,
-  document_set text not null default 'default',
-  content text not null,
-  metadata jsonb not null default '{}',
-  created_at timestamptz not null default now()
-);
+-- Tables of an older system stay as they are, whoever may read them; new ones are closed to the public key.
+do $$
+begin
+  if to_regclass('public.__TABLE__') is null then
+    create table public.__TABLE__ (
+      id uuid primary key default gen_random_uuid(),
+      vector vector(__DIMENSIONS__) not null,
+      filename text not null,
+      document_set text not null default 'default',
+      content text not null,
+      metadata jsonb not null default '{}',
+      created_at timestamptz not null default now()
+    );
+    alter table public.__TABLE__ enable row level security;
+  end if;
+  if to_regclass('public.summaries') is null then
+    create table public.summaries (
+      filename text not null unique,
+      summary_text text not null
+    );
+    alter table public.summaries enable row level security;
+  end if;
+end
+$$;
 create index if not exists __TABLE___document on public.__TABLE__ (document_set, filename);
 
 create table if not exists public.__TABLE___staging (
@@ -68,10 +83,6 @@ create table if not exists public.__TABLE___versions (
   primary key (document_set, filename)
 );
 
-create table if not exists public.summaries (
-  filename text not null unique,
-  summary_text text not null
-);
 alter table public.summaries
   add column if not exists document_set text not null default 'default',
   add column if not exists metadata jsonb not null default '{}',
@@ -141,8 +152,8 @@ begin
   end if;
 
   delete from __TABLE__ where document_set = p_document_set and filename = p_filename;
-  insert into __TABLE__ (vector, filename, document_set, content, metadata)
-    select vector, p_filename, p_document_set, content, metadata
+  insert into __TABLE__ (id, vector, filename, document_set, content, metadata, created_at)
+    select gen_random_uuid(), vector, p_filename, p_document_set, content, metadata, now()
     from __TABLE___staging where publication = p_publication order by position;
   insert into __TABLE___versions
     (document_set, filename, source, last_modified, etag, publication, chunks, published_at)
@@ -196,10 +207,8 @@ $$;
 -- The role of SUPABASE_KEY stages and publishes; documents change through the functions alone. It may read
 -- and delete them, as a backend with the same key does. Supabase's own service_role has more by default.
 
-alter table public.__TABLE__ enable row level security;
 alter table public.__TABLE___staging enable row level security;
 alter table public.__TABLE___versions enable row level security;
-alter table public.summaries enable row level security;
 
 drop policy if exists dayfly_worker on public.__TABLE__;
 create policy dayfly_worker on public.__TABLE__ to __ROLE__ using (true);
@@ -231,9 +240,6 @@ begin
     for public_role in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
       execute format('revoke all on function public.%s from %I', thing, public_role);
     end loop;
-  end loop;
-  foreach thing in array array['__TABLE__', '__TABLE___staging', '__TABLE___versions', 'summaries'] loop
-    execute format('revoke all on public.%s from public', thing);
   end loop;
   foreach thing in array array['__TABLE___staging', '__TABLE___versions'] loop
     for public_role in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop

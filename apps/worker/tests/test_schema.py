@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -24,8 +25,8 @@ def test_it_goes_over_tables_of_an_older_system(database_url: str) -> None:
         with psycopg.connect(database_url, dbname="older", autocommit=True) as connection:
             connection.execute("create extension vector")
             connection.execute(
-                "create table documents (id uuid primary key default gen_random_uuid(), vector vector(8), "
-                "filename text, document_set text, content text, metadata jsonb, created_at timestamptz)"
+                "create table documents (id uuid primary key, vector vector(8) not null, filename text, "
+                "document_set text, content text, metadata jsonb, created_at timestamptz not null)"
             )
             connection.execute("create table summaries (id bigserial primary key, filename text unique, "
                                "summary_text text)")  # fmt: skip
@@ -37,6 +38,19 @@ def test_it_goes_over_tables_of_an_older_system(database_url: str) -> None:
             assert answer is not None
             assert answer[0]["state"] == "published"
             assert connection.execute("select summary_text from summaries").fetchall() == [("new",)]
+            publication = UUID(int=1)
+            connection.execute(
+                "insert into documents_staging (publication, position, vector, content) "
+                "values (%s, 0, '[1,2,3,4,5,6,7,8]', 'text')",
+                [publication],
+            )
+            connection.execute(
+                "select publish_documents(%s, 'default', 'a.pdf', 1, 'documents/a.pdf', now(), 'e1')",
+                [publication],
+            )
+            assert connection.execute("select content from documents").fetchall() == [("text",)]
+            closed = "select relname from pg_class where relrowsecurity and relkind = 'r' order by relname"
+            assert connection.execute(closed).fetchall() == [("documents_staging",), ("documents_versions",)]
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("drop database older")
