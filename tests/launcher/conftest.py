@@ -1,15 +1,15 @@
 """Azure as the launcher meets it, in memory and on a clock moved by hand, so that every fault can be ordered.
 
-`cloud` plays Queue Storage, Blob Storage and ARM's container groups; `launch` receives a message as the
-trigger would and runs the very definition that is deployed. What a worker would do inside a container is a
-`Life`. It is one file, since fixtures are how tests share things here.
+`cloud` plays Queue Storage, Blob Storage and ARM's container groups. What a worker would do inside a
+container is a `Life`. The services are one file because a test's story runs through all of them, and fixtures
+are how tests share things here.
 """
 
 import base64
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -20,34 +20,13 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from localazure.outbound import Outbound
 from localazure.testing import ManualClock
-from localazure.workflows.engine import Engine
-from localazure.workflows.history import History
-from localazure.workflows.http_action import HttpAction
-from localazure.workflows.operations import Operations, Services
-from localazure.workflows.records import ActionRecord, RunRecord, WorkflowRecord
 
 DEFINITIONS = Path(__file__).parents[2] / "infra/workflows"
 GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/dayfly"
 SECRET = "s3cret-c0ffee-in-the-text"
 TASK = {"task_type": "ingest", "task_id": "t-1", "payload": {"filename": "a.pdf", "token": SECRET}}
 TEXT = base64.b64encode(json.dumps(TASK).encode()).decode()
-PARAMETERS: dict[str, Any] = {
-    "clientId": "Acme",
-    "storageAccountName": "acct",
-    "queueEndpoint": "https://acct.queue.core.windows.net",
-    "blobEndpoint": "https://acct.blob.core.windows.net",
-    "resourceGroupId": GROUP,
-    "location": "westeurope",
-    "image": "registry.example/worker@sha256:0123",
-    "registryServer": "registry.example",
-    "workerIdentityId": f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/worker",
-    "environment": [{"name": "OPENAI_MODEL", "value": "small"}],
-    "secureEnvironment": {"variables": [{"name": "INTERNAL_API_KEY", "secureValue": "key-0f-the-backend"}]},
-    "logAnalyticsWorkspaceId": "workspace",
-    "logAnalyticsWorkspaceKey": "key-0f-the-workspace",
-}
 SECRETS = (SECRET, TEXT, "key-0f-the-backend", "key-0f-the-workspace")
 
 
@@ -250,6 +229,8 @@ class Cloud(httpx.AsyncBaseTransport):
 
     def _error(self, request: httpx.Request, status: int, code: str) -> httpx.Response:
         if request.url.host == "management.azure.com":
+            if code == "":
+                return httpx.Response(status, text="<html>a gateway's page</html>")
             # A service may quote what it was sent: nothing of that may show.
             told = request.content.decode()
             return httpx.Response(status, json={"error": {"code": code, "message": f"refused: {told}"}})
@@ -473,49 +454,6 @@ def settled(
     return {"outcome": outcome, "delivery": delivery}
 
 
-class Tokens:
-    """Managed identity: the token says what it is for."""
-
-    async def token(self, audience: str, identity: str | None) -> str:
-        assert identity is None, "the launcher's own, system-assigned"
-        return f"token of {audience}"
-
-
-@dataclass(frozen=True)
-class AnyTrigger:
-    """A trigger type that only has a name: the tests fire by themselves."""
-
-    name: str
-
-    def validate(self, definition: Any) -> list[Any]:
-        return []
-
-
-@dataclass
-class Run:
-    """A finished run, as the run history shows it."""
-
-    record: RunRecord
-    actions: dict[str, ActionRecord]
-    everything: str
-    took_s: float
-
-    @property
-    def status(self) -> str:
-        return self.record.status
-
-    @property
-    def code(self) -> str:
-        return (self.record.error or {}).get("code", "")
-
-    @property
-    def message(self) -> str:
-        return (self.record.error or {}).get("message", "")
-
-    def ran(self, name: str) -> bool:
-        return name in self.actions and self.actions[name].status != "Skipped"
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(auto_advance=True)
@@ -549,71 +487,3 @@ def task_text() -> str:
 @pytest.fixture
 def secrets() -> tuple[str, ...]:
     return SECRETS
-
-
-@pytest.fixture
-def parameters() -> dict[str, Any]:
-    return dict(PARAMETERS)
-
-
-@pytest.fixture
-async def outbound(cloud: Cloud) -> AsyncIterator[Outbound]:
-    """What the workflows send their requests through."""
-    async with Outbound(tokens=Tokens(), transport=cloud) as outbound:
-        yield outbound
-
-
-@pytest.fixture
-async def run_workflow(
-    clock: ManualClock, outbound: Outbound
-) -> AsyncIterator[Callable[..., Awaitable[Run]]]:
-    """Run one of the two definitions to its end: `await run_workflow(name, parameters, trigger, outputs)`."""
-    history = History(":memory:")
-    services = Services(clock=clock, outbound=outbound, extras={"draw": lambda low, high: high})
-    operations = Operations([HttpAction()], [AnyTrigger("ApiConnection"), AnyTrigger("Recurrence")])
-    engine = Engine(history, clock, operations, services=services)
-
-    async def run(name: str, given: dict[str, Any], trigger: str, outputs: Any) -> Run:
-        definition = json.loads((DEFINITIONS / f"{name}.json").read_text())
-        values = {key: {"value": value} for key, value in given.items()}
-        workflow = WorkflowRecord(
-            id=f"{GROUP}/providers/Microsoft.Logic/workflows/{name}", name=name,
-            definition=definition, parameters=values, identity={"type": "SystemAssigned"},
-        )  # fmt: skip
-        began = clock.now()
-        run_name = engine.start_run(history.put_workflow(workflow, began), trigger, outputs)
-        record = await engine.run_finished(run_name)
-        actions = history.actions(run_name)
-        told = [record, *actions]
-        for each in actions:
-            told += history.repetitions(run_name, each.name)
-        everything = "\n".join(map(repr, told))
-        took_s = (clock.now() - began).total_seconds()
-        return Run(record, {each.name: each for each in actions}, everything, took_s)
-
-    yield run
-    await engine.aclose()
-    history.close()
-
-
-@pytest.fixture
-def launch(
-    cloud: Cloud, clock: ManualClock, run_workflow: Callable[..., Awaitable[Run]]
-) -> Callable[..., Awaitable[Run]]:
-    """Receive a message (once it is visible) and run the launcher for it."""
-
-    async def launch(
-        message: Message,
-        after_receive: Callable[[], Any] = lambda: None,
-        **changes: Any,
-    ) -> Run:
-        wait_s = (message.visible_at - clock.now()).total_seconds()
-        await clock.advance(max(wait_s, 0))
-        received = cloud.receive(message)
-        after_receive()
-        outputs = {"headers": {}, "body": received}
-        return await run_workflow(
-            "launcher", PARAMETERS | changes, "When_there_are_messages_in_the_queue", outputs
-        )
-
-    return launch

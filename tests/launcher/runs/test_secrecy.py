@@ -1,5 +1,7 @@
 """What comes from a message, and every secret setting, is nowhere in the run history."""
 
+import base64
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -88,3 +90,7 @@ async def test_the_creation_shows_neither_what_it_sent_nor_what_it_got(cloud: An
     assert (creation.status, creation.code) == ("Succeeded", "Created")
     assert creation.inputs is None
     assert creation.outputs is None
+
+
+def test_the_secret_is_where_a_backend_would_put_it(task_text: str, secrets: tuple[str, ...]) -> None:
+    assert json.loads(base64.b64decode(task_text))["payload"]["token"] in secrets
