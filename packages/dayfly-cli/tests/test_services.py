@@ -10,7 +10,7 @@ import pytest_asyncio
 from dayfly_cli.azurite import azurite, new_key
 from dayfly_cli.clients import Client
 from dayfly_cli.errors import AzureError, ServiceError
-from dayfly_cli.postgres import Postgres, postgres, reachable_by_all
+from dayfly_cli.postgres import Postgres, postgres
 from dayfly_cli.postgrest import supabase
 from dayfly_cli.storage import open_storage
 
@@ -116,11 +116,3 @@ async def test_postgresql_stops_without_a_trace(server: Postgres, is_gone) -> No
     await server.process.stop()
     assert is_gone(server.process.pid)
     assert await server.answers() is None
-
-
-async def test_a_folder_below_a_private_one_is_not_reachable_by_all(tmp_path: Path) -> None:
-    closed = tmp_path / "private"
-    (closed / "inner").mkdir(parents=True)
-    closed.chmod(0o700)
-    assert not reachable_by_all(closed / "inner")
-    assert reachable_by_all(Path("/usr/bin"))

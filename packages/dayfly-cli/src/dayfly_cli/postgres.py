@@ -16,8 +16,8 @@ import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,9 @@ import psycopg
 from psycopg import sql
 
 from dayfly_cli.errors import ServiceError, SetupError
-from dayfly_cli.processes import Account, Child, child
+from dayfly_cli.processes import Account, Child, child, socket_folder
 
+_SOCKET = ".s.PGSQL.5432"
 _UNPRIVILEGED = "nobody"
 _INITDB = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
 _LOCALE = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -114,7 +115,7 @@ async def postgres(home: Path, log: Path) -> AsyncIterator[Postgres]:
     """Run a server whose data lies in `home`, made at the first start, for as long as the context is open.
 
     Args:
-        home: the data folder. As root, one that `nobody` cannot reach is replaced by one in /var/tmp.
+        home: the data folder.
         log: where its output goes.
 
     Raises:
@@ -123,12 +124,17 @@ async def postgres(home: Path, log: Path) -> AsyncIterator[Postgres]:
     """
     account = _account()
     programs = await asyncio.to_thread(_programs, account)
-    data = _reachable_home(home, account)
-    with tempfile.TemporaryDirectory(prefix="dayfly-pg-", dir=_short_tmp()) as name:
-        socket = Path(name)
-        _hand_over(socket, account)
+    with within_reach(home, account) as data:
         if not (data / "PG_VERSION").exists():
             await _initialise(programs, data, log, account)
+        async with _server(programs, data, log, account) as server:
+            yield server
+
+
+@asynccontextmanager
+async def _server(programs: Path, data: Path, log: Path, account: Account | None) -> AsyncIterator[Postgres]:
+    with socket_folder(data, _SOCKET, _short_tmp()) as socket:
+        _hand_over(socket, account)
         settings = {**_SETTINGS, "unix_socket_directories": str(socket)}
         options = [word for item in settings.items() for word in ("-c", "=".join(item))]
         command = [str(programs / "postgres"), "-D", str(data), *options]
@@ -191,11 +197,33 @@ def _copied(tree: Path) -> Path:
     return copy
 
 
-def _reachable_home(home: Path, account: Account | None) -> Path:
+@contextmanager
+def within_reach(home: Path, account: Account | None) -> Iterator[Path]:
+    """Yield where the data may lie while the server runs: `home`, unless `account` cannot reach it.
+
+    Then it lies in /var/tmp for as long as the context is open. A note beside `home` says where, so that the
+    start after one that was killed finds it again.
+    """
     home.parent.mkdir(parents=True, exist_ok=True)
     if account is None or reachable_by_all(home.parent):
-        return home
-    return Path("/var/tmp") / f"dayfly-postgres-{_digest(home)}"  # noqa: S108  # made 0700 and handed over
+        yield home
+        return
+    note = home.with_name(f"{home.name}.at")
+    place = Path(note.read_text()) if note.exists() else None
+    if place is None or not place.is_dir():
+        place = Path(tempfile.mkdtemp(prefix="dayfly-postgres-", dir="/var/tmp"))
+        place.chmod(0o711)
+        note.write_text(str(place))
+        if home.is_dir():
+            shutil.move(home, place / "data")
+            _hand_over_all(place / "data", account)
+    try:
+        yield place / "data"
+    finally:
+        if (place / "data").is_dir():
+            shutil.move(place / "data", home)
+        shutil.rmtree(place, ignore_errors=True)
+        note.unlink(missing_ok=True)
 
 
 def reachable_by_all(folder: Path) -> bool:
@@ -207,6 +235,13 @@ def reachable_by_all(folder: Path) -> bool:
 def _hand_over(folder: Path, account: Account | None) -> None:
     if account is not None:
         os.chown(folder, account.uid, account.gid)
+
+
+def _hand_over_all(folder: Path, account: Account) -> None:
+    # A move between file systems is a copy, whose files belong to whoever made it.
+    _hand_over(folder, account)
+    for path in folder.rglob("*"):
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def _short_tmp() -> str:

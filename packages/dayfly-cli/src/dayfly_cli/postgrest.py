@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +24,7 @@ from starlette.routing import Route
 
 from dayfly_cli.node import postgrest_command
 from dayfly_cli.postgres import Postgres
-from dayfly_cli.processes import Child, child
+from dayfly_cli.processes import Child, child, socket_folder
 from dayfly_cli.serving import serve
 
 _TEN_YEARS_S = 10 * 365 * 24 * 3600
@@ -76,8 +75,9 @@ async def supabase(
     """
     secret = secret or new_secret()
     keys = {role: _key(role, secret) for role in ("anon", "service_role")}
-    with tempfile.TemporaryDirectory(prefix="dayfly-rest-") as folder:
-        socket = Path(folder) / "postgrest.sock"
+    with socket_folder(log.parent, f"{log.stem}.sock") as folder:
+        socket = folder / f"{log.stem}.sock"
+        socket.unlink(missing_ok=True)
         env = {**os.environ, **_configuration(server.url(database, "authenticator"), socket, secret)}
         command = postgrest_command(packages)
         async with (

@@ -14,9 +14,10 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _READY_POLL_S = 0.02
 #: Seconds that a child has to end by itself.
 GRACE_S = 8.0
+_SOCKET_PATH_MAX_BYTES = 107  # unix(7): sun_path, less the zero at its end
 _RESTART_PAUSE_S = 0.5
 #: Resolved before any fork: loading a library between fork and exec may deadlock.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -202,6 +204,22 @@ async def kept(
         keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeper
+
+
+@contextmanager
+def socket_folder(preferred: Path, longest_name: str, elsewhere: str | None = None) -> Iterator[Path]:
+    """Yield a folder for Unix sockets: `preferred`, or a short-lived one where its path is too long.
+
+    Args:
+        preferred: must exist.
+        longest_name: of a socket that will be made there.
+        elsewhere: where a short-lived one is made; None = the usual place.
+    """
+    if len(os.fsencode(preferred / longest_name)) <= _SOCKET_PATH_MAX_BYTES:
+        yield preferred
+        return
+    with tempfile.TemporaryDirectory(prefix="dayfly-", dir=elsewhere) as folder:
+        yield Path(folder)
 
 
 def last_line(log: Path) -> str:
