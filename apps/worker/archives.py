@@ -37,7 +37,15 @@ def check_archive(path: Path, filename: str, xml_max_bytes: int | None = None) -
             _check_directory(entries, path.stat().st_size, filename, xml_max_bytes)
             for entry in entries:
                 _check_entry(raw, entry, filename)
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        ValueError,
+    ) as error:
         raise DocumentUnreadable(
             f"{filename} is damaged: its zip archive cannot be read ({error})"
         ) from error

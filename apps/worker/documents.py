@@ -171,7 +171,7 @@ def _office_type(path: Path, filename: str) -> DocumentType:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise DocumentUnreadable(
             f"{filename} is damaged: its zip archive cannot be read ({error})"
         ) from error

@@ -62,7 +62,8 @@ def decode(content: bytes, filename: str, declared: str | None = None) -> str:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if "\x00" not in text:
+        # A stray zero byte is no harm; every second one would be UTF-16.
+        if text.count("\x00") <= len(text) // 100:
             return text
     return _guessed(content, filename)
 

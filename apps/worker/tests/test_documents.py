@@ -316,6 +316,11 @@ def test_text_is_read_in_any_encoding(read: Read, encoding: str) -> None:
     assert read("a.txt", content).markdown == sentence + "\n"
 
 
+def test_a_stray_zero_byte_in_a_text_is_left_out(read: Read) -> None:
+    content = b"a line of a log\n" * 20 + b"another\x00 line\n"
+    assert read("a.log", content).markdown.splitlines()[-1] == "another line"
+
+
 def test_markdown_is_kept_as_it_is(read: Read) -> None:
     document = read("a.md", b"\xef\xbb\xbf# Title\r\n\r\n* one\r\n")
     assert (document.markdown, document.type) == ("# Title\n\n* one\n", DocumentType.MARKDOWN)
