@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 # Callbacks (of futures, gathers, groups) need a few turns of the loop until a task shows that it is ready.
 _QUIET_TURNS = 8
+_MOVER = "manual-clock"
 
 
 class ManualClock:
@@ -94,7 +95,7 @@ class ManualClock:
         if not self._auto_advance or self._holds or not self._sleepers:
             return
         if self._mover is None or self._mover.done():
-            self._mover = asyncio.get_running_loop().create_task(self._move(), name="manual-clock")
+            self._mover = asyncio.get_running_loop().create_task(self._move(), name=_MOVER)
 
     async def _move(self) -> None:
         while self._sleepers and not self._holds:
@@ -104,8 +105,10 @@ class ManualClock:
                 self._jump(due)
 
     def _everything_waits(self) -> bool:
-        me = {asyncio.current_task(), self._mover}
-        return all(_waits(task) for task in asyncio.all_tasks() if task not in me)
+        me = asyncio.current_task()
+        # Other clocks' movers look for the same quiet: they must not wait for one another.
+        others = (task for task in asyncio.all_tasks() if task is not me and task.get_name() != _MOVER)
+        return all(_waits(task) for task in others)
 
 
 def _waits(task: asyncio.Task[object]) -> bool:

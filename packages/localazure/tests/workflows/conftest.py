@@ -130,12 +130,13 @@ class Bench:
     def put(
         self,
         actions: Mapping[str, Any],
-        parameters: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
         **definition: Any,
     ) -> WorkflowRecord:
         whole = {"actions": actions, **definition}
+        given = {name: {"value": value} for name, value in (values or {}).items()}
         return self.history.put_workflow(
-            WorkflowRecord(WORKFLOW_ID, "sample", whole, parameters or {}), self.clock.now()
+            WorkflowRecord(WORKFLOW_ID, "sample", whole, given), self.clock.now()
         )
 
     def start(self, actions: Mapping[str, Any], body: Any = None, **definition: Any) -> str:

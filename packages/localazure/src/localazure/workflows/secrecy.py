@@ -17,6 +17,8 @@ from localazure.workflows.records import ActionRecord, RunRecord, TriggerFiring,
 BLOT = "*sanitized*"
 #: Shorter values are not looked for: they turn up everywhere by chance ("1", "true").
 SHORTEST_SECRET_CHARS = 6
+#: Parts of `authentication` that are never shown.
+_CREDENTIALS = frozenset({"password", "secret", "pfx", "value"})
 
 
 def secret_values(definition: Mapping[str, Any], parameters: Mapping[str, Any]) -> frozenset[str]:
@@ -53,7 +55,7 @@ def shown_action(action: ActionRecord, secrets: frozenset[str]) -> ActionRecord:
     """Return an action's record as it may be shown."""
     return dataclasses.replace(
         action,
-        inputs=None if action.hide_inputs else blotted(action.inputs, secrets),
+        inputs=None if action.hide_inputs else blotted(_without_credentials(action.inputs), secrets),
         outputs=None if action.hide_outputs else blotted(action.outputs, secrets),
         has_inputs=action.has_inputs and not action.hide_inputs,
         has_outputs=action.has_outputs and not action.hide_outputs,
@@ -71,6 +73,7 @@ def shown_run(run: RunRecord, secrets: frozenset[str]) -> RunRecord:
         error=blotted(run.error, secrets),
         outputs=blotted(run.outputs, secrets),
         response=blotted(run.response, secrets),
+        termination=None,
     )
 
 
@@ -91,6 +94,19 @@ def _shown_firing(firing: TriggerFiring, secrets: frozenset[str]) -> TriggerFiri
         outputs=None if firing.hide_outputs else blotted(firing.outputs, secrets),
         error=blotted(firing.error, secrets),
     )
+
+
+def _without_credentials(inputs: Any) -> Any:
+    """Return an operation's inputs without the secret parts of its `authentication`."""
+    match inputs:
+        case {"authentication": {**authentication}}:
+            shown = {
+                name: BLOT if str(name).lower() in _CREDENTIALS else value
+                for name, value in authentication.items()
+            }
+            return {**inputs, "authentication": shown}
+        case _:
+            return inputs
 
 
 def _texts(value: Any) -> Iterator[str]:
