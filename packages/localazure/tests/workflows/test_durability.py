@@ -118,9 +118,18 @@ def told(history: History, name: str) -> dict[str, Any]:
     run = history.run(name)
     assert run is not None
     actions = history.actions_in_full(name)
-    shown = {f"{it.name} {it.repetition}": (it.status, it.code, it.inputs, it.outputs) for it in actions}
+    shown = {
+        f"{it.name} {it.repetition}": (it.status, it.code, it.inputs, it.outputs, it.end_time)
+        for it in actions
+    }
     turns = {f"{it.name} {it.repetition}": it.status for it in history.iterations_in_full(name)}
-    return {"status": run.status, "outputs": run.outputs, "actions": shown, "turns": turns}
+    return {
+        "status": run.status,
+        "outputs": run.outputs,
+        "ended": run.end_time,
+        "actions": shown,
+        "turns": turns,
+    }
 
 
 async def run_until_killed(bench: Any, name: str | None) -> str | None:

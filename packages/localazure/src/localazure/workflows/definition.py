@@ -229,6 +229,9 @@ class _Loader:
     def _common(
         self, name: str, reader: Reader, siblings: list[str], kind: str, securable: tuple[str, ...]
     ) -> dict[str, Any]:
+        if len(reader.text("description")) > limits.DESCRIPTION_CHARS_MAX:
+            message = f"the description is longer than the {limits.DESCRIPTION_CHARS_MAX} characters allowed"
+            reader.note("description", "limit", "description", message)
         hidden = read_secure_data(reader, securable)
         refuse_static_result(reader)
         return {
