@@ -3,7 +3,9 @@
 `launch` receives a message as the trigger would and runs the launcher for it to its end.
 """
 
+import base64
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,6 +83,12 @@ class Run:
         return name in self.actions and self.actions[name].status != "Skipped"
 
 
+def with_contents(text: str) -> str:
+    """What stands in base64 envelopes is told as well."""
+    contents = re.findall(r"'\$content': '([^']+)'", text)
+    return "\n".join([text, *(base64.b64decode(each).decode(errors="replace") for each in contents)])
+
+
 @pytest.fixture
 def parameters() -> dict[str, Any]:
     return dict(PARAMETERS)
@@ -117,7 +125,7 @@ async def run_workflow(
         told = [record, *actions]
         for each in actions:
             told += history.repetitions(run_name, each.name)
-        everything = "\n".join(map(repr, told))
+        everything = with_contents("\n".join(map(repr, told)))
         took_s = (clock.now() - began).total_seconds()
         return Run(record, {each.name: each for each in actions}, everything, took_s)
 
