@@ -1,6 +1,6 @@
 """The Azure Queues connector, V2 and V1 paths: what Azure runs behind a connection, in this process.
 
-It takes a request as a workflow sends it to its connection, say `GET /v2/storageAccounts/{a}/queues/{q}/messages`,
+It takes a request as a workflow sends it, say `GET /v2/storageAccounts/{account}/queues/{queue}/messages`,
 and answers as the connector does, out of the real Queue REST API. A message's text is passed as it is stored.
 The list of operations is the connector's reference page; there is no other one (no update, peek or clear).
 """

@@ -6,8 +6,9 @@ Header rules: Logic Apps documentation, "HTTP" (headers that are dropped without
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from localazure.content import encode_body
 from localazure.errors import InvalidRequestError
@@ -68,6 +69,11 @@ def with_queries(uri: str, queries: Mapping[str, Any]) -> str:
     if not pairs:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}{'&'.join(pairs)}"
+
+
+def with_location(request: OutboundRequest, location: str | None) -> OutboundRequest:
+    """Return the request with the address that an answer wants polled next, a relative one resolved."""
+    return replace(request, uri=urljoin(request.uri, location)) if location else request
 
 
 def workflow_id_hash(resource_id: str) -> str:
