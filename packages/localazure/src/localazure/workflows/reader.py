@@ -41,11 +41,12 @@ def duration(text: str) -> timedelta:
         ValueError: It is none.
     """
     try:
-        if text.endswith("T"):
-            raise isodate.ISO8601Error("no time after the T")
-        found = isodate.parse_duration(text)
-    except (isodate.ISO8601Error, AttributeError, TypeError) as error:
-        raise ValueError(f"'{text}' is not an ISO 8601 duration such as PT30S") from error
+        # The library takes a T with nothing after it for no time at all.
+        found = None if text.endswith("T") else isodate.parse_duration(text)
+    except (isodate.ISO8601Error, AttributeError, TypeError):
+        found = None
+    if found is None:
+        raise ValueError(f"'{text}' is not an ISO 8601 duration such as PT30S")
     if isinstance(found, isodate.Duration):
         return cast("timedelta", found.tdelta) + timedelta(
             days=30 * int(found.months) + 365 * int(found.years)
