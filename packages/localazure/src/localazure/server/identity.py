@@ -31,7 +31,8 @@ TOKEN_S = 24 * 3600
 APP_SERVICE_PATH = "/msi/token"
 METADATA_PATH = "/metadata/identity/oauth2/token"
 
-_ARM_HOSTS = {"management.azure.com", "management.core.windows.net"}
+#: Host names of ARM in Azure.
+ARM_HOSTS = {"management.azure.com", "management.core.windows.net"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class TokenIssuer:
         self._key = key
         self._now = now
         self.tenant_id = tenant_id
-        self.arm_hosts = _ARM_HOSTS | (arm_hosts or set())
+        self.arm_hosts = ARM_HOSTS | (arm_hosts or set())
 
     def issue(self, resource: str, *, identity: str | None = None, client_id: str | None = None) -> Token:
         """Make a token.

@@ -21,7 +21,7 @@ from localazure.clock import Clock, SystemClock
 from localazure.errors import UsageError
 from localazure.server.app import ControlPlane, build_arm, build_control_plane
 from localazure.server.dropping import ConnectionDroppedError, DroppableProtocol
-from localazure.server.identity import APP_SERVICE_PATH
+from localazure.server.identity import APP_SERVICE_PATH, ARM_HOSTS
 from localazure.server.settings import ServerSettings
 from localazure.server.state import read_facts, state_folder, write_private
 from localazure.server.tls import Certificate, ensure_certificate
@@ -82,27 +82,28 @@ async def running(
         arm: Listening socket for ARM.
         tokens: Listening socket for the token endpoint.
     """
-    parts = build_control_plane(settings, folder, clock)
     arm_url, tokens_url = f"https://{_origin(arm)}", f"http://{_origin(tokens)}"
+    # By the wall clock, as those will look at it who verify it.
+    certificate = ensure_certificate(folder, [settings.host_name, *ARM_HOSTS], datetime.now(UTC))
+    parts = build_control_plane(settings, folder, clock, arm_url=arm_url, authority=certificate.authority)
     parts.groups.identity_host = tokens_url
     port = arm.getsockname()[1]
     parts.issuer.arm_hosts |= {f"{name}:{port}" for name in (settings.host_name, "127.0.0.1", "localhost")}
-    # By the wall clock, as those will look at it who verify it.
-    certificate = ensure_certificate(folder, [settings.host_name, "management.azure.com"], datetime.now(UTC))
-    servers = [
-        (
-            _uvicorn(build_arm(parts, settings, clock), certificate),
-            arm,
-        ),
-        (_uvicorn(_quiet(parts.identity.app)), tokens),
-    ]
+    servers = {
+        _uvicorn(build_arm(parts, settings, clock), certificate): arm,
+        _uvicorn(_quiet(parts.identity.app)): tokens,
+    }
     parts.groups.start_up()
-    tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+    tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers.items()]
     try:
-        await _all_started([server for server, _ in servers], tasks)
+        await _all_started(list(servers), tasks)
+        # Workflows last up and first down: they call the doors.
+        await parts.workflows.start()
         yield _readiness(settings, parts, certificate.authority, arm_url, tokens_url)
     finally:
-        for server, _ in servers:
+        await parts.workflows.aclose()
+        await parts.outbound.aclose()
+        for server in servers:
             server.should_exit = True
         await asyncio.gather(*tasks, return_exceptions=True)
         await parts.groups.aclose(stop_containers=settings.stop_containers)
