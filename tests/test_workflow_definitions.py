@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from localazure.workflows.catalog import all_operations
+from localazure.workflows.definition import load_definition
 
 ROOT = Path(__file__).parents[1]
 FILES = {name: ROOT / "infra/workflows" / f"{name}.json" for name in ("launcher", "housekeeper")}
@@ -191,6 +193,10 @@ def test_the_last_step_always_runs_and_ends_the_run(definition: dict[str, Any]) 
     assert all(set(statuses) == everything for statuses in last["runAfter"].values())
     inside = [action for action in actions_of(definition).values() if name in {a.name for a in action.around}]
     assert {"Failed", "Succeeded"} <= {a.body["inputs"]["runStatus"] for a in inside if a.kind == "Terminate"}
+
+
+def test_localazure_refuses_nothing_in_it(definition: dict[str, Any]) -> None:
+    load_definition(definition, all_operations())
 
 
 # ---- how it calls Azure -----------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from localazure.outbound import Outbound
 from localazure.testing import ManualClock
+from localazure.workflows.catalog import all_operations
 from localazure.workflows.engine import Engine
 from localazure.workflows.history import History
-from localazure.workflows.http_action import HttpAction
-from localazure.workflows.operations import Operations, Services
+from localazure.workflows.operations import Services
 from localazure.workflows.records import ActionRecord, RunRecord, WorkflowRecord
 
 DEFINITIONS = Path(__file__).parents[3] / "infra/workflows"
@@ -46,16 +46,6 @@ class Tokens:
     async def token(self, audience: str, identity: str | None) -> str:
         assert identity is None, "the launcher's own, system-assigned"
         return f"token of {audience}"
-
-
-@dataclass(frozen=True)
-class AnyTrigger:
-    """A trigger type that only has a name: the tests fire by themselves."""
-
-    name: str
-
-    def validate(self, definition: Any) -> list[Any]:
-        return []
 
 
 @dataclass
@@ -108,8 +98,7 @@ async def run_workflow(
     """Run one of the two definitions to its end: `await run_workflow(name, parameters, trigger, outputs)`."""
     history = History(":memory:")
     services = Services(clock=clock, outbound=outbound, extras={"draw": lambda low, high: high})
-    operations = Operations([HttpAction()], [AnyTrigger("ApiConnection"), AnyTrigger("Recurrence")])
-    engine = Engine(history, clock, operations, services=services)
+    engine = Engine(history, clock, all_operations(), services=services)
 
     async def run(name: str, given: dict[str, Any], trigger: str, outputs: Any) -> Run:
         definition = json.loads((DEFINITIONS / f"{name}.json").read_text())
