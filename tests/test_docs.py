@@ -16,7 +16,10 @@ from click import Context, Option
 from dayfly.settings import Settings
 from dayfly.testing import House
 from dayfly_cli.main import cli
-from localazure.containers.faults import KINDS
+from localazure.containers import faults
+from localazure.workflows.catalog import all_operations
+from localazure.workflows.kinds import KINDS
+from localazure.workflows.trigger_types import trigger_types
 from worker.settings import DocumentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -191,8 +194,18 @@ def test_the_differences_page_lists_every_expression_case_that_is_answered_other
     assert listed == exceptions
 
 
+def test_the_differences_page_lists_every_trigger_and_action_type() -> None:
+    text = prose(ROOT / "docs" / "differences-from-azure.md")
+    lines = dict(re.findall(r"^(Triggers|Actions): (.+)$", text, re.MULTILINE))
+    actions = {each.name for each in (*KINDS.values(), *all_operations())}
+    assert set(re.findall(r"`([A-Z]\w+)`", lines["Triggers"])) == {each.name for each in trigger_types()}
+    assert set(re.findall(r"`([A-Z]\w+)`", lines["Actions"])) == actions
+
+
 def test_the_differences_page_lists_every_fault_that_can_be_ordered() -> None:
-    assert first_column(ROOT / "docs" / "differences-from-azure.md", under="Faults to order") == list(KINDS)
+    assert first_column(ROOT / "docs" / "differences-from-azure.md", under="Faults to order") == list(
+        faults.KINDS
+    )
 
 
 def test_the_commands_page_tells_of_every_command_and_option_of_dayfly() -> None:
