@@ -42,7 +42,7 @@ class Options:
     #: Seconds between two polls of a launcher.
     poll_s: int = 1
     #: How many containers a launcher may run at once.
-    max_containers: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    max_containers: int = field(default_factory=lambda: 1 + max(2, os.cpu_count() or 2))
     #: Whether queues, blobs and rows outlive the command.
     durable: bool = True
 

@@ -53,6 +53,12 @@ class Storage:
                 return None
             return json.loads(await download.readall())
 
+    async def versions(self, container: str, prefix: str) -> dict[str, str]:
+        """Return the ETags of the blobs whose names begin with `prefix`, by name."""
+        with _told(f"container {container}"):
+            found = self.blobs.get_container_client(container).list_blobs(name_starts_with=prefix)
+            return {blob.name: str(blob.etag) async for blob in found}
+
     async def write_json(self, container: str, name: str, value: Mapping[str, Any]) -> None:
         """Write a blob of JSON."""
         await self.upload(container, name, json.dumps(value).encode())

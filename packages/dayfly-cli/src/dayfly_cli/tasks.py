@@ -32,6 +32,11 @@ class Submitted:
     message_id: str
     at: datetime
 
+    @property
+    def entry(self) -> str:
+        """The blob of its ledger entry: the key is the message's id, since it was the backend's own message."""
+        return f"ledger/{self.message_id}.json"
+
 
 @dataclass(frozen=True)
 class TaskReport:
@@ -107,12 +112,6 @@ async def submit(storage: Storage, client: Client, message: Mapping[str, Any]) -
     return Submitted(client, message["task_id"], message["task_type"], document, message_id, at)
 
 
-async def look(storage: Storage, task: Submitted) -> TaskReport:
-    """Read a task's ledger entry. Its key is the message's id, since it was the backend's own message."""
-    entry = await storage.read_json(task.client.container, f"ledger/{task.message_id}.json")
-    return read_entry(task, entry)
-
-
 def read_entry(task: Submitted, entry: Mapping[str, Any] | None) -> TaskReport:
     """Read what a ledger entry (None = there is none yet) says of a task."""
     report = TaskReport(task.task_id, task.task_type, task.document)
@@ -163,15 +162,32 @@ async def follow(
     """
     deadline = time.monotonic() + limit_s
     reports = {task.task_id: TaskReport(task.task_id, task.task_type, task.document) for task in tasks}
+    seen: dict[str, str] = {}
     while True:
         waiting = [task for task in tasks if not until(reports[task.task_id])]
-        for report in await asyncio.gather(*(look(storage, task) for task in waiting)):
+        for report in await _read_changed(storage, waiting, seen):
             if report != reports[report.task_id] or until(report):
                 reports[report.task_id] = report
                 changed(report)
         if all(map(until, reports.values())) or time.monotonic() >= deadline:
             return list(reports.values())
         await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _read_changed(
+    storage: Storage, tasks: Sequence[Submitted], seen: dict[str, str]
+) -> list[TaskReport]:
+    """Read the entries that were written since the last look; `seen` holds their versions."""
+    fresh = []
+    for container in {task.client.container for task in tasks}:
+        own = [task for task in tasks if task.client.container == container]
+        # One request for many entries; of a single one there is nothing to save.
+        prefix = own[0].entry if len(own) == 1 else "ledger/"
+        versions = await storage.versions(container, prefix)
+        fresh += [task for task in own if versions.get(task.entry) != seen.get(task.entry)]
+        seen |= versions
+    entries = await asyncio.gather(*(storage.read_json(task.client.container, task.entry) for task in fresh))
+    return [read_entry(task, entry) for task, entry in zip(fresh, entries, strict=True)]
 
 
 async def exit_codes(arm: Arm, clients: Iterable[Client]) -> dict[str, int]:
