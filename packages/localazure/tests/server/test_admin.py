@@ -51,13 +51,14 @@ async def test_capacity_is_a_409_of_the_put(served, shell_group):
     assert (caught.value.status_code, caught.value.error.code) == (409, "ServiceUnavailable")
 
 
-async def test_a_lost_answer_is_a_group_nobody_was_told_of(served, shell_group):
+async def test_a_lost_answer_is_a_group_nobody_was_told_of(served, shell_group, caplog):
     await served.admin("PUT", "faults/l", {"kind": "lost-answer"})
     body = shell_group("sleep 600").serialize()
     with pytest.raises(httpx.TransportError):
         await served.arm("PUT", f"{served.groups_path}/x", json=body)
     assert (await served.arm("GET", f"{served.groups_path}/x")).status_code == 200
     assert (await served.arm("PUT", f"{served.groups_path}/y", json=body)).status_code == 201
+    assert not [each for each in caplog.records if each.levelname in {"WARNING", "ERROR"}]
 
 
 async def test_an_answer_is_delayed(served):

@@ -157,7 +157,7 @@ class ArmDoor:
                 raise error
         if "lost-answer" in faults:
             await _run_unheard(self._router, request)
-            drop_connection(request)
+            await drop_connection(request)
         await self._router(request.scope, request.receive, send)
 
     def _check_version(self, request: Request) -> None:

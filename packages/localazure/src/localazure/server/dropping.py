@@ -8,6 +8,8 @@ from typing import NoReturn
 from starlette.requests import HTTPConnection
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_NOTICED_AFTER_S = 0.01
+
 
 class ConnectionDroppedError(Exception):
     """The connection of this request was cut; there is nobody to answer."""
@@ -22,7 +24,7 @@ class DroppableProtocol(H11Protocol):
         super().connection_made(transport)
 
 
-def drop_connection(connection: HTTPConnection) -> NoReturn:
+async def drop_connection(connection: HTTPConnection) -> NoReturn:
     """Cut the connection under a request, with not one byte of an answer.
 
     Raises:
@@ -31,4 +33,6 @@ def drop_connection(connection: HTTPConnection) -> NoReturn:
     transport = connection.scope.get("state", {}).get("transport")
     if transport is not None:
         transport.abort()
+        # Until the server has noticed: it would complain of a request without an answer.
+        await asyncio.sleep(_NOTICED_AFTER_S)
     raise ConnectionDroppedError

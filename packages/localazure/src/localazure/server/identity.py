@@ -177,7 +177,7 @@ class IdentityEndpoint:
     def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             if self.ready_at is not None and self._now() < self.ready_at:
-                drop_connection(request)
+                await drop_connection(request)
             return answer(request)
 
         return endpoint
