@@ -34,7 +34,7 @@ class Submitted:
 
     @property
     def entry(self) -> str:
-        """The blob of its ledger entry: the key is the message's id, since it was the backend's own message."""
+        """The blob of its ledger entry, whose key is the id of a message that the backend wrote."""
         return f"ledger/{self.message_id}.json"
 
 

@@ -41,7 +41,7 @@ from dayfly_cli.state import State, find_state
 @click.option(
     "--max-containers",
     type=click.IntRange(1, 50),
-    help="Containers that a launcher may run at once. [default: the machine's cores, at least 2]",
+    help="Containers that a launcher may run at once. [default: one more than cores]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every endpoint and key as one JSON object.")
 @click.option(
