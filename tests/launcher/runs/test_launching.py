@@ -32,6 +32,14 @@ async def test_a_good_run_asks_no_more_than_it_must(cloud: Any, launch: Any) -> 
     assert len(cloud.sent("PUT", "/messages/")) == 1, "the claim alone; nothing is given back"
 
 
+async def test_a_good_run_is_billed_for_few_actions(cloud: Any, launch: Any) -> None:
+    run = await launch(cloud.put())
+    in_the_loop = ("Wait_a_turn", "Get_container_group", "Keep_last_look", "Count_sights")
+
+    assert all(run.ran(name) for name in in_the_loop)
+    assert sum(run.ran(name) for name in run.actions) - len(in_the_loop) <= 36
+
+
 async def test_the_container_is_told_all_it_needs(cloud: Any, launch: Any, task_text: str) -> None:
     message = cloud.put(life=timedelta(days=6))
     await launch(message)
