@@ -201,6 +201,7 @@ async def test_what_stands_at_the_claim_is_finished_without_a_launch(
     run = await launch(message)
 
     assert run.status == "Succeeded"
+    assert run.actions["Account"].outputs["container"]["state"] == "none"
     assert cloud.created == []
     assert cloud.entry(message.id) == before
     assert [each["reason"] for each in cloud.poison] == ([letter] if letter else [])
