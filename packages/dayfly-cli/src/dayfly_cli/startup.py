@@ -167,16 +167,16 @@ class _Starter:
             sql = await schema
         finally:
             schema.cancel()
-        found = await asyncio.gather(
-            *(self._database(server, client, sql) for client in self.options.clients)
-        )
+        for client in self.options.clients:
+            # One after the other: roles belong to the whole server, and two at once would both create them.
+            await server.create_database(client.client_id, sql)
+        found = await asyncio.gather(*(self._database(server, client) for client in self.options.clients))
         self.say("database: PostgreSQL with pgvector, behind PostgREST")
         services = {client_id: service for client_id, service, _ in found}
         return server, services, [server.process, *(child for _, _, child in found)]
 
-    async def _database(self, server: Postgres, client: Client, sql: str) -> tuple[str, Service, Child]:
+    async def _database(self, server: Postgres, client: Client) -> tuple[str, Service, Child]:
         name = client.client_id
-        await server.create_database(name, sql)
         secret = self._secret(f"supabase-{name}", new_secret)
         log = self.state.logs / f"postgrest-{name}.log"
         project = await self.services.enter_async_context(
