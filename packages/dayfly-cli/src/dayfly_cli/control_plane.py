@@ -16,7 +16,7 @@ from pathlib import Path
 from dayfly_cli.arm import Arm, open_arm
 from dayfly_cli.azurite import Azurite
 from dayfly_cli.errors import AzureError
-from dayfly_cli.processes import Kept, kept
+from dayfly_cli.processes import Kept, kept, python_environment
 
 #: What stands for the worker's image, named by digest as in production.
 WORKER_IMAGE = "dayfly.azurecr.io/worker@sha256:" + "0" * 60 + "1a2b"
@@ -58,7 +58,7 @@ async def control_plane(
     ready_file = state / "ready.json"
     _prepare(state, ready_file)
     command = _command(state, ready_file, storage, minimum_poll_s)
-    async with kept("localazure", command, log) as process:
+    async with kept("localazure", command, log, env=python_environment()) as process:
 
         async def told() -> Mapping[str, str] | None:
             return _read(ready_file)

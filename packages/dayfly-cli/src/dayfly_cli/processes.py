@@ -37,6 +37,11 @@ _RESTART_PAUSE_S = 0.5
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
+def python_environment() -> dict[str, str]:
+    """Return our environment for a Python child that starts often: it may keep its compiled modules."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @dataclass(frozen=True)
 class Account:
     """The Unix account a child runs as."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,7 +23,7 @@ from dayfly_cli.openai_server import openai_server
 from dayfly_cli.poller import poller
 from dayfly_cli.postgres import Postgres, postgres
 from dayfly_cli.postgrest import new_secret, supabase
-from dayfly_cli.processes import Child
+from dayfly_cli.processes import Child, python_environment
 from dayfly_cli.state import State
 from dayfly_cli.storage import Storage, open_storage
 from dayfly_cli.workflows import HOUSEKEEPER, find_definition, housekeeper, launcher
@@ -186,7 +185,7 @@ class _Starter:
 
     async def _schema(self) -> str:
         """Return the worker's SQL; the worker is a command to us, not a module."""
-        env = {**os.environ, **self.given.worker}
+        env = {**python_environment(), **self.given.worker}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "worker.schema"),
             stdout=asyncio.subprocess.PIPE,
