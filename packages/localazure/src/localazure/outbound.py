@@ -181,17 +181,20 @@ class Outbound:
         return _response(answer)
 
     def account_for(self, name_or_endpoint: str | None) -> StorageAccount | None:
-        """Find an account by its name or its endpoint URL; None asks for the first one."""
+        """Find an account by its name or its endpoint URL, Azure's included; None asks for the first one.
+
+        Raises:
+            InvalidRequestError: it reads like a URL and is none.
+        """
         if name_or_endpoint is None:
             return self._accounts[0] if self._accounts else None
         wanted = name_or_endpoint.rstrip("/").lower()
         for account in self._accounts:
             if wanted in {account.name, account.queue_endpoint.lower(), account.blob_endpoint.lower()}:
                 return account
-        if "://" in wanted:
-            url = self._mapped(self._url(wanted))
-            return next((account for account in self._accounts if account.serves(url)), None)
-        return None
+        uri = wanted if "://" in wanted else f"https://{wanted}.queue.core.windows.net"
+        url = self._mapped(self._url(uri))
+        return next((account for account in self._accounts if account.serves(url)), None)
 
     async def send_signed(self, account: StorageAccount, request: OutboundRequest) -> OutboundResponse:
         """Send a request signed with the account's key, whatever its `authentication` says."""

@@ -1,6 +1,6 @@
 """What can be wrong with an Http operation's definition, named before it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from localazure.errors import Problem
@@ -21,16 +21,21 @@ _AUTHENTICATION_FIELDS = {
 
 def options_of(definition: Mapping[str, Any]) -> frozenset[str]:
     """Return an operation's `operationOptions`, lower-cased."""
-    text = definition.get("operationOptions") or ""
-    return frozenset(part.strip().lower() for part in str(text).split(",") if part.strip())
+    return frozenset(option.lower() for option in _options(definition))
 
 
-def option_problems(definition: Mapping[str, Any], known: frozenset[str]) -> list[Problem]:
-    """Name the operation options that an operation does not have here."""
+def option_problems(definition: Mapping[str, Any], known: Collection[str]) -> list[Problem]:
+    """Name the operation options that an operation does not have here; `known` is lower-cased."""
     return [
         Problem("operationOptions", "unknown-option", option, f"the option {option} is not supported here")
-        for option in sorted(options_of(definition) - known)
+        for option in _options(definition)
+        if option.lower() not in known
     ]
+
+
+def _options(definition: Mapping[str, Any]) -> list[str]:
+    parts = str(definition.get("operationOptions") or "").split(",")
+    return [part.strip() for part in parts if part.strip()]
 
 
 def runtime_problems(definition: Mapping[str, Any], known: set[str]) -> list[Problem]:

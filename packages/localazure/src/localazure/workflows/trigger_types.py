@@ -6,7 +6,7 @@ from typing import Any
 
 from localazure.errors import Problem
 from localazure.workflows.connection_action import connection_problems
-from localazure.workflows.http_checks import METHODS, http_inputs_problems, options_of
+from localazure.workflows.http_checks import METHODS, http_inputs_problems, option_problems
 from localazure.workflows.recurrence import recurrence_problems
 
 _REQUEST_INPUTS = frozenset({"method", "relativePath", "schema"})
@@ -29,7 +29,7 @@ class RecurrenceTrigger:
         if "splitOn" in definition:
             message = "a Recurrence trigger has no body to split"
             problems.append(Problem("splitOn", "unknown-property", "splitOn", message))
-        return problems + _option_problems(definition, {"singleinstance"})
+        return problems + option_problems(definition, {"singleinstance"})
 
 
 class RequestTrigger:
@@ -67,7 +67,7 @@ class RequestTrigger:
             message = "a Request trigger has no recurrence"
             problems.append(Problem("recurrence", "unknown-property", "recurrence", message))
         known = {"singleinstance", "enableschemavalidation"}
-        return problems + _option_problems(definition, known)
+        return problems + option_problems(definition, known)
 
 
 class ConnectionTrigger:
@@ -80,7 +80,7 @@ class ConnectionTrigger:
         return (
             connection_problems(definition.get("inputs"), trigger=True)
             + _recurrence_problems(definition)
-            + _option_problems(definition, {"singleinstance"})
+            + option_problems(definition, {"singleinstance"})
         )
 
 
@@ -94,7 +94,7 @@ class HttpTrigger:
         return (
             http_inputs_problems(definition.get("inputs"))
             + _recurrence_problems(definition)
-            + _option_problems(definition, {"singleinstance"})
+            + option_problems(definition, {"singleinstance"})
         )
 
 
@@ -107,11 +107,4 @@ def _recurrence_problems(definition: Mapping[str, Any]) -> list[Problem]:
     return [
         Problem("recurrence", "invalid", "recurrence", text)
         for text in recurrence_problems(definition.get("recurrence"))
-    ]
-
-
-def _option_problems(definition: Mapping[str, Any], known: set[str]) -> list[Problem]:
-    return [
-        Problem("operationOptions", "unknown-option", option, f"the option {option} is not supported here")
-        for option in sorted(options_of(definition) - known)
     ]
