@@ -172,7 +172,7 @@ async def test_submit_waits_for_the_outcome_and_ends_with_it(
     assert "ingest default/a.md failed: nothing in it" in err
 
 
-@pytest.mark.parametrize("after", ["", "storage:", "ARM:"])
+@pytest.mark.parametrize("after", ["", "ARM:"])
 def test_up_that_is_stopped_while_it_starts_leaves_no_process(
     after: str, packages: Path, tmp_path: Path, processes_of
 ) -> None:

@@ -62,7 +62,7 @@ class TaskReport:
     #: Seconds from the beginning of the last attempt to the outcome.
     ran_s: float | None = None
     #: How many times the webhook was called.
-    webhook_deliveries: int = 0
+    webhook_deliveries: int | None = None
     #: Whether outcome and delivery stand: nothing is to come but the message's deletion.
     settled: bool = field(default=False, compare=False)
 
