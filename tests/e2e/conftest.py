@@ -65,10 +65,6 @@ class Laptop:
         self.queues = QueueServiceClient.from_connection_string(connection)
         self.blobs = BlobServiceClient.from_connection_string(connection)
 
-    async def aclose(self) -> None:
-        await self.queues.close()
-        await self.blobs.close()
-
     async def upload(self, name: str, text: str = DOCUMENT, client: str = "acme") -> str:
         blob = self.blobs.get_blob_client(self.up["clients"][client]["documents"], f"default/{name}")
         await blob.upload_blob(text.encode(), overwrite=True)
@@ -162,32 +158,25 @@ class Laptop:
         return await self.arm.runs(self.up["clients"][client]["launcher"])
 
     async def runs_of(self, key: str, client: str = "acme") -> list[dict[str, Any]]:
-        """A message's runs, oldest first, each with its `Message` action's output."""
+        """The runs that launched a container group for a message, or tried to; oldest first."""
         launcher = self.up["clients"][client]["launcher"]
         found = []
         for run in await self.runs(client):
-            message = await self.arm.action(launcher, run["name"], "Message")
-            if message and message["id"] == key:
+            account = await self.arm.action(launcher, run["name"], "Account")
+            if account and f"-{key}-" in account["container"]["group"]:
                 found.append(run)
         return sorted(found, key=lambda run: run["properties"]["startTime"])
 
     async def admin(self, method: str, path: str, body: Any = None) -> Any:
-        async with httpx.AsyncClient(verify=_ca(self.up)) as http:
-            answer = await http.request(method, f"{self.up['arm_admin']}/{path}", json=body)
-            answer.raise_for_status()
-            return answer.json() if answer.content else None
+        answer = await self.arm.client.request(method, f"{self.up['arm_admin']}/{path}", json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
 
     async def order(self, *faults: dict[str, Any]) -> None:
         await self.admin("PUT", "faults", {"faults": list(faults)})
 
     def localazure_pid(self) -> int:
         return json.loads((Path(self.up["state"]) / "localazure" / "ready.json").read_text())["pid"]
-
-
-def _ca(up: dict[str, Any]) -> Any:
-    import ssl
-
-    return ssl.create_default_context(cafile=up["arm_ca"])
 
 
 @pytest.fixture(scope="session")
@@ -217,14 +206,13 @@ def up(gate: tuple[Gate, str], tmp_path_factory: pytest.TempPathFactory) -> Iter
         "WORKER_VISIBILITY_TIMEOUT": "6",
         "WORKER_RETRY_DELAY": "0.5",
     }
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    told = state / "stderr.txt"
+    with told.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=env)
     try:
-        text = ""
-        while not text.rstrip().endswith("\n}") and (line := process.stdout.readline()):
-            text += line
-        if not text:
-            raise AssertionError(process.stderr.read())
-        yield json.loads(text)
+        line = process.stdout.readline()
+        assert line, told.read_text()
+        yield json.loads(line)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=40)
@@ -244,10 +232,8 @@ async def laptop(up: dict[str, Any], gate: tuple[Gate, str]) -> AsyncIterator[La
         httpx.AsyncClient() as http,
     ):
         opened = Laptop(up, gate[0], arm, http)
-        try:
+        async with opened.queues, opened.blobs:
             yield opened
-        finally:
-            gate[0].open = True
-            await opened.order()
-            await opened.admin("DELETE", "quotas")
-            await opened.aclose()
+        gate[0].open = True
+        await opened.order()
+        await opened.admin("DELETE", "quotas")
