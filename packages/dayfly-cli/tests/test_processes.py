@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dayfly_cli.errors import ServiceError
 from dayfly_cli.processes import adopting_orphans, child, kept
-from dayfly_cli.running import Stopped, run
+from dayfly_cli.running import Stopped, run, while_well
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
 IGNORE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -153,3 +153,42 @@ def test_a_signal_ends_the_work_after_it_has_cleaned_up(tmp_path: Path, is_gone)
     with pytest.raises(Stopped):
         run(work())
     assert is_gone(pids[0])
+
+
+async def test_work_is_given_up_when_what_it_needs_breaks() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def broken() -> Exception:
+        return ServiceError("Azurite ended")
+
+    with pytest.raises(ServiceError, match="Azurite ended"):
+        await while_well(work(), broken())
+    assert ended.is_set()
+
+
+async def test_work_that_is_cancelled_has_ended_before_anything_else_goes_on() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.set()
+
+    async def broken() -> Exception:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(while_well(work(), broken()))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()

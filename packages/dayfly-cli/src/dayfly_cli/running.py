@@ -27,6 +27,24 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(_guarded(work))
 
 
+async def while_well(work: Coroutine[Any, Any, T], broken: Coroutine[Any, Any, Exception]) -> T:
+    """Do `work` as long as `broken` does not return an error, which is then raised.
+
+    Both have ended when this returns, however it ends: what `work` uses may be closed after it.
+    """
+    tasks = asyncio.create_task(work, name="work"), asyncio.create_task(broken, name="watch")
+    doing, watching = tasks
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise watching.result()
+        return doing.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _guarded(work: Coroutine[Any, Any, T]) -> T:
     loop = asyncio.get_running_loop()
     stopped = False

@@ -22,7 +22,7 @@ from dayfly_cli.clients import Client
 from dayfly_cli.cloud import Cloud, Engine, Options
 from dayfly_cli.environment import Given, read_environment
 from dayfly_cli.errors import AzureError, SetupError
-from dayfly_cli.running import Stopped, run
+from dayfly_cli.running import Stopped, run, while_well
 from dayfly_cli.screen import Progress, data_console, print_json, task_table
 from dayfly_cli.startup import laptop_cloud
 from dayfly_cli.state import State
@@ -124,14 +124,8 @@ async def _demo(
         if names := given.names():
             progress.say(f"from your environment: {', '.join(names)}")
         async with laptop_cloud(options, given, state, progress.say) as cloud:
-            watch = asyncio.create_task(cloud.broken())
-            work = asyncio.create_task(_work(cloud, client, samples, progress))
-            await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel()
-                raise watch.result()
-            watch.cancel()
-            reports, left = work.result()
+            work = _work(cloud, client, samples, progress)
+            reports, left = await while_well(work, cloud.broken())
             progress.title("taking it all down")
     _show(reports, left, progress.seconds, as_json)
     return reports, left
