@@ -62,7 +62,9 @@ class StorageQueues:
 
     async def put(self, queue: str, text: str) -> OutboundResponse:
         """Put Message, its text as given."""
-        body = f"<QueueMessage><MessageText>{escape(text)}</MessageText></QueueMessage>"
+        # A bare carriage return would be read as a line feed.
+        escaped = escape(text, {"\r": "&#13;"})
+        body = f"<QueueMessage><MessageText>{escaped}</MessageText></QueueMessage>"
         return await self._send("POST", f"/{quote(queue, safe='')}/messages", {}, body.encode("utf-8"))
 
     async def delete(self, queue: str, message_id: str, pop_receipt: str) -> OutboundResponse:
