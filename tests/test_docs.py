@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click import Context, Option
 from dayfly.settings import Settings
-from dayfly.testing import House
+from dayfly.testing import InMemoryClient
 from dayfly_cli.main import cli
 from localazure.containers import faults
 from localazure.workflows.catalog import all_operations
@@ -144,17 +144,17 @@ async def test_the_task_type_of_the_how_to_runs_as_printed() -> None:
     code = next(block.code for block in blocks(page) if block.info == "python run")
     printed: dict[str, Any] = {"__name__": "docs"}
     exec(compile(code, str(page), "exec"), printed)  # noqa: S102 - our own page
-    house = House(printed["handlers"])
+    client = InMemoryClient(printed["handlers"])
 
-    counted = house.submit("count_words", {"text": "one task, one container"})
-    refused = house.submit("wordcount", {"text": 7})
-    await house.run_to_quiet()
+    counted = client.submit("count_words", {"text": "one task, one container"})
+    refused = client.submit("wordcount", {"text": 7})
+    await client.run_to_quiet()
 
-    assert (await house.entry(counted)).outcome is not None
-    assert (await house.entry(counted)).outcome.result == "4 words"
-    assert (await house.entry(refused)).outcome.error == '"text" should be a string'
-    assert house.queue.messages == []
-    assert house.poison.messages == []
+    assert (await client.entry(counted)).outcome is not None
+    assert (await client.entry(counted)).outcome.result == "4 words"
+    assert (await client.entry(refused)).outcome.error == '"text" should be a string'
+    assert client.queue.messages == []
+    assert client.poison.messages == []
 
 
 def test_the_handler_of_the_how_to_has_ten_lines() -> None:

@@ -32,6 +32,17 @@ class Sleep:
         return Result.completed()
 
 
+class Wait:
+    """Goes on when a file appears, and says who did the work."""
+
+    async def execute(self, payload: Mapping[str, Any]) -> Result:
+        with Path(payload["started"]).open("a") as started:
+            started.write(f"{os.getpid()}\n")
+        while not Path(payload["go"]).exists():
+            time.sleep(0.02)
+        return Result.completed(str(os.getpid()))
+
+
 class Spawn:
     """Starts a program that would outlive it."""
 
@@ -83,6 +94,18 @@ class Read:
         return Result.completed(repr(sys.stdin.read()))
 
 
+class MissingOnce:
+    """Fails until the folder it notes its first run in exists."""
+
+    async def execute(self, payload: Mapping[str, Any]) -> Result:
+        seen = Path(os.environ["SEEN"])
+        if not seen.exists():
+            seen.mkdir()
+            raise Retry("not there yet")
+        return Result.completed(payload["text"])
+
+
 handlers = Handlers()
-for _kind in (Echo, Seed, Sleep, Spawn, Crash, Exit, Eat, Deny, Later, Bug, Wrong, Read):
+handlers.add("missing-once", MissingOnce)
+for _kind in (Echo, Seed, Sleep, Wait, Spawn, Crash, Exit, Eat, Deny, Later, Bug, Wrong, Read):
     handlers.add(_kind.__name__.lower(), _kind)

@@ -74,7 +74,7 @@ async def test_an_unknown_type_is_refused_with_those_there_are() -> None:
     outcome = await run("sing")
 
     assert outcome.kind == "failed"
-    assert "unknown task type 'sing'; this worker knows: echo, seed" in outcome.text
+    assert "unknown task type 'sing'; this worker knows: missing-once, echo" in outcome.text
 
 
 async def test_a_handler_that_returns_something_else_is_told_so() -> None:

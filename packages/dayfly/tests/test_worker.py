@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from dayfly.azure_storage import AzureBlobContainer, AzureQueue, StorageAccount
+from dayfly.deadletter import replay
 from dayfly.ledger import Entry, Ledger
 from dayfly_cli.azurite import Azurite
 
@@ -78,6 +80,11 @@ class Client:
             while not (entry := await self.entry(key)) or not entry.outcome:
                 await asyncio.sleep(0.05)
         return entry
+
+    async def until_empty(self) -> None:
+        async with asyncio.timeout(10):
+            while not await self.is_empty():
+                await asyncio.sleep(0.05)
 
     async def is_empty(self) -> bool:
         return (await self.queue._client.get_queue_properties()).approximate_message_count == 0
@@ -249,6 +256,57 @@ async def test_a_draining_poller_gives_back_what_does_not_fit_into_its_grace(
 
     assert exit_code == 0
     assert len(await client.queue.receive(1, 30)) == 1
+
+
+async def test_of_two_live_attempts_the_one_that_lost_its_lease_settles_nothing(
+    client: Client, tmp_path: Path
+) -> None:
+    started, go = tmp_path / "pids", tmp_path / "go"
+    key = await client.submit("wait", started=str(started), go=str(go))
+    frozen = await client.start(**await client.hand_over("group-1"))
+    await wait_for(started.exists)
+    frozen.send_signal(signal.SIGSTOP)  # its lease of 3 s ends while it cannot renew it
+
+    async def visible_again() -> dict[str, str]:
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    return await client.hand_over("group-2")
+                except ValueError:
+                    await asyncio.sleep(0.1)
+
+    successor = await client.start(**await visible_again())
+    await wait_for(lambda: len(started.read_text().split()) == 2)
+    frozen.send_signal(signal.SIGCONT)
+    straggler_ended = asyncio.create_task(ended(frozen))
+    go.touch()
+
+    exit_code, told = await ended(successor)
+    straggler_exit_code, straggler_told = await straggler_ended
+
+    entry = await client.entry(key)
+    assert (exit_code, entry.outcome.status) == (0, "completed"), told
+    assert entry.outcome.result == started.read_text().split()[1]
+    assert entry.outcome.attempt_id == entry.attempts[1].id
+    assert [a.container_group for a in entry.attempts] == ["group-1", "group-2"]
+    assert straggler_exit_code in (0, 75), straggler_told
+    assert await client.is_empty()
+
+
+async def test_a_dead_letter_of_64_kib_is_replayed_whole(client: Client, tmp_path: Path) -> None:
+    fields = {"task_type": "missing-once", "payload": {"text": ""}}
+    fields["payload"]["text"] = "x" * (65_536 - len(json.dumps(fields)))
+    message = await client.queue.put(json.dumps(fields))
+    key = message.receipt.message_id
+    async with polling(client, WORKER_MAX_ATTEMPTS="1", SEEN=str(tmp_path / "seen")):
+        entry = await client.outcome(key)
+        assert entry.outcome.reason == "exhausted"
+        await client.until_empty()
+
+        assert await replay(client.blobs, client.queue, key) == f"{key}-r1"
+
+        replayed = await client.outcome(f"{key}-r1")
+    assert replayed.outcome.result == fields["payload"]["text"]
 
 
 async def test_a_poller_leaves_messages_alone_that_another_engine_may_take(client: Client) -> None:

@@ -20,10 +20,10 @@ from dayfly.testing.runner import InlineRunner
 from dayfly.testing.storage import InMemoryBlobs, InMemoryQueue
 from dayfly.testing.webhook import RecordingWebhook
 
-__all__ = ["House"]
+__all__ = ["InMemoryClient"]
 
 
-class House:
+class InMemoryClient:
     """Everything that one client's tasks meet on their way.
 
     Attributes:
@@ -83,7 +83,7 @@ class House:
         return message
 
     def attempt(self, message: QueueMessage, runner: HandlerRunner | None = None) -> Attempt:
-        """An attempt at a message; `runner` None = the house's."""
+        """An attempt at a message; `runner` None = the client's."""
         services = replace(self.services, runner=runner or self.runner)
         return Attempt(message, services, self.settings)
 
