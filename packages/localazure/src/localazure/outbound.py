@@ -28,6 +28,10 @@ DEFAULT_AUDIENCE = "https://management.azure.com/"
 STORAGE_AUDIENCE = "https://storage.azure.com"
 AUTHENTICATION_TYPES = ("ManagedServiceIdentity", "Basic", "Raw")
 
+#: Connections are given up before servers do so (Azurite after 5 s), as a request on one that is being closed
+#: gets no answer.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=2.0)
+
 _STORAGE_HOST = re.compile(r"^[a-z0-9-]+\.(queue|blob|table|file)\.core\.windows\.net$")
 
 
@@ -220,17 +224,7 @@ class Outbound:
 
     def _connected(self) -> httpx.AsyncClient:
         if self._client is None:
-            mounts: dict[str, httpx.AsyncBaseTransport] = {}
-            if self._transport is None:
-                for pattern in ("all://127.0.0.1", "all://localhost", "all://[::1]"):
-                    mounts[pattern] = httpx.AsyncHTTPTransport()
-                for mapping in self._hosts.values():
-                    if mapping.ca_file is not None:
-                        context = ssl.create_default_context(cafile=str(mapping.ca_file))
-                        origin = httpx.URL(mapping.url)
-                        mounts[f"{origin.scheme}://{origin.netloc.decode()}"] = httpx.AsyncHTTPTransport(
-                            verify=context
-                        )
+            mounts = {} if self._transport else self._mounts()
             self._client = httpx.AsyncClient(
                 transport=self._transport,
                 mounts=mounts,
@@ -238,6 +232,21 @@ class Outbound:
                 headers={"user-agent": "localazure"},
             )
         return self._client
+
+    def _mounts(self) -> dict[str, httpx.AsyncBaseTransport]:
+        """Return what reaches this machine (no proxy has a say there) and targets with an authority."""
+        trusted = httpx.create_ssl_context()
+        mounts: dict[str, httpx.AsyncBaseTransport] = {
+            pattern: httpx.AsyncHTTPTransport(verify=trusted, limits=_LIMITS)
+            for pattern in ("all://127.0.0.1", "all://localhost", "all://[::1]")
+        }
+        for mapping in self._hosts.values():
+            if mapping.ca_file is not None:
+                context = ssl.create_default_context(cafile=str(mapping.ca_file))
+                origin = httpx.URL(mapping.url)
+                pattern = f"{origin.scheme}://{origin.netloc.decode('ascii')}"
+                mounts[pattern] = httpx.AsyncHTTPTransport(verify=context, limits=_LIMITS)
+        return mounts
 
     async def _authenticate(
         self, built: httpx.Request, named: httpx.URL, authentication: Mapping[str, Any] | None

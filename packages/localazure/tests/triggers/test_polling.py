@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -306,3 +307,44 @@ async def test_a_failing_address_is_tried_again_by_its_policy_and_then_left_for_
     assert [(look.status, look.code) for look in desk.histories("Poll")] == [("Failed", "ServiceUnavailable")]
     await desk.clock.advance(60)
     assert len(desk.world.requests) > 3
+
+
+async def test_a_poll_under_way_is_finished_when_its_trigger_is_stopped(desk: Any) -> None:
+    desk.queue.put("a")
+    answer = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await answer.wait()
+        return desk.queue(request)
+
+    desk.outbound._transport = httpx.MockTransport(slow)
+    await desk.put(queue_trigger(splitOn=SPLIT), SAY)
+    await desk.clock.advance(1)
+    disabling = asyncio.ensure_future(desk.service.set_state(desk.id, "Disabled"))
+    await desk.clock.settle()
+    answer.set()
+    await disabling
+    await desk.clock.settle()
+    assert [run.status for run in desk.runs] == ["Succeeded"]  # it would be hidden for an hour else
+
+
+async def test_puts_at_the_same_moment_set_up_one_trigger(desk: Any) -> None:
+    every = [{"frequency": "Minute", "interval": minutes} for minutes in (2, 3, 4)]
+    await asyncio.gather(*(desk.put(queue_trigger(recurrence=each)) for each in every))
+    await desk.clock.advance(1)
+    at_once = len(desk.queue.polls)
+    await desk.clock.advance(3600)
+    assert len(desk.queue.polls) - at_once == 3600 / 240
+
+
+async def test_fast_polls_that_see_nothing_leave_one_history_a_minute(desk: Any) -> None:
+    desk.minimum_poll_s = 1.0
+    await desk.restart()
+    often = queue_trigger(recurrence={"frequency": "Second", "interval": 1}, splitOn=SPLIT)
+    await desk.put(often, {})
+    await desk.clock.advance(180)
+    assert len(desk.queue.polls) == 181
+    assert len(desk.histories("Queue")) == 4
+    desk.queue.put("a")
+    await desk.clock.advance(2)
+    assert [look.fired for look in desk.histories("Queue")[-2:]] == [True, False]

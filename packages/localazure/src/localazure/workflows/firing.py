@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,9 @@ from localazure.workflows.trigger_scope import TriggerScope
 #: Items that one look may be split into, without and with trigger concurrency.
 SPLIT_MAX = 100_000
 SPLIT_WITH_CONCURRENCY_MAX = 100
+
+#: For how long looks in a row that saw nothing share one trigger history.
+IDLE_LOOKS_SHARE = timedelta(minutes=1)
 
 _UNFINISHED = ("Running", "Waiting")
 
@@ -49,6 +53,8 @@ class Firing:
         self._engine = engine
         self._clock = clock
         self._names = NameSource()
+        #: Of triggers that saw nothing last: the record's name, and when the first of its looks was.
+        self._idle: dict[tuple[str, str], tuple[str, datetime]] = {}
 
     def fire(
         self,
@@ -78,9 +84,17 @@ class Firing:
         with self._history.transaction():
             if not items:
                 return Fired((), self._put_history(workflow, trigger, look, None, client_tracking_id))
+            self._idle.pop((workflow.id.lower(), trigger.name.lower()), None)
+            free = self._free(workflow, trigger)
             records = [
-                self._start(workflow, trigger, replace(look, outputs=outputs), client_tracking_id)
-                for outputs in items
+                self._start(
+                    workflow,
+                    trigger,
+                    replace(look, outputs=outputs),
+                    client_tracking_id,
+                    waits=free is not None and place >= free,
+                )
+                for place, outputs in enumerate(items)
             ]
         return Fired(tuple(str(each.run_name) for each in records), records[0])
 
@@ -94,24 +108,30 @@ class Firing:
     def release(self, workflow: WorkflowRecord, trigger: Trigger) -> None:
         """Let waiting runs go, the oldest first, as far as the trigger's concurrency allows."""
         runs = self._unfinished(workflow.id, trigger.name)
-        waiting = [run for run in runs if run.status == "Waiting"]
-        free = len(waiting)
-        if trigger.concurrency is not None:
-            free = trigger.concurrency.runs - (len(runs) - len(waiting))
-        for run in waiting[::-1][: max(free, 0)]:
+        waiting = [run for run in runs if run.status == "Waiting"][::-1]
+        for run in waiting[: self._free(workflow, trigger)]:
             self._engine.release_run(run.name)
+
+    def _free(self, workflow: WorkflowRecord, trigger: Trigger) -> int | None:
+        """Return how many runs of a trigger may begin now, None for any number."""
+        if trigger.concurrency is None:
+            return None
+        running = [each for each in self._unfinished(workflow.id, trigger.name) if each.status == "Running"]
+        return max(0, trigger.concurrency.runs - len(running))
 
     def _unfinished(self, workflow_id: str, trigger_name: str) -> list[RunRecord]:
         runs = self._history.runs(workflow_id, statuses=_UNFINISHED)
         return [run for run in runs if run.trigger.name.lower() == trigger_name.lower()]
 
     def _start(
-        self, workflow: WorkflowRecord, trigger: Trigger, look: Look, client_tracking_id: str | None
+        self,
+        workflow: WorkflowRecord,
+        trigger: Trigger,
+        look: Look,
+        client_tracking_id: str | None,
+        *,
+        waits: bool,
     ) -> TriggerHistoryRecord:
-        waits = False
-        if trigger.concurrency is not None:
-            running = [run for run in self._unfinished(workflow.id, trigger.name) if run.status == "Running"]
-            waits = len(running) >= trigger.concurrency.runs
         firing = TriggerFiring(
             trigger.name,
             inputs=look.inputs,
@@ -140,7 +160,7 @@ class Firing:
         run_name: str | None,
         client_tracking_id: str | None,
     ) -> TriggerHistoryRecord:
-        name = run_name or self._names.next(self._clock.now())
+        name = run_name or self._history_name(workflow, trigger, look)
         record = TriggerHistoryRecord(
             workflow_id=workflow.id,
             trigger_name=trigger.name,
@@ -162,6 +182,22 @@ class Firing:
         )
         self._history.put_trigger_history(record)
         return record
+
+    def _history_name(self, workflow: WorkflowRecord, trigger: Trigger, look: Look) -> str:
+        """Return the name to record a look under that fired nothing.
+
+        Looks that saw nothing, one after the other, share a record for a minute: as many are kept as Azure
+        would make, however fast the polls are here.
+        """
+        key = (workflow.id.lower(), trigger.name.lower())
+        idle = self._idle.pop(key, None)
+        name = self._names.next(self._clock.now())
+        if look.status == "Skipped":
+            if idle is not None and look.start_time - idle[1] < IDLE_LOOKS_SHARE:
+                self._idle[key] = idle
+                return idle[0]
+            self._idle[key] = (name, look.start_time)
+        return name
 
 
 def _items(trigger: Trigger, look: Look, scope: TriggerScope) -> list[Any]:

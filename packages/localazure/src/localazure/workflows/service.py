@@ -62,6 +62,8 @@ class WorkflowService:
         self.firing = Firing(self.history, self.engine, clock)
         self.triggers = Triggers(self.history, self.firing, known, services, minimum_poll_s=minimum_poll_s)
         self._requests = RequestTriggers(self.engine, self.firing, self.triggers, callers, clock)
+        # One change at a time: two at once would set up a workflow's triggers twice.
+        self._changes = asyncio.Lock()
         self.engine.on_run_finished(callers.run_ended)
         self.engine.on_run_finished(self.triggers.run_ended)
 
@@ -85,6 +87,10 @@ class WorkflowService:
             ArmError: 400 if the body or the definition is not fit (InvalidTemplate names all that is wrong),
                 501 for properties that are not implemented.
         """
+        async with self._changes:
+            return await self._put(workflow_id, body)
+
+    async def _put(self, workflow_id: WorkflowId, body: Any) -> tuple[WorkflowRecord, bool]:
         before = self.history.workflow(str(workflow_id))
         record = self._checked(workflow_id, body, before)
         if before is not None and _alike(before, record):
@@ -143,6 +149,10 @@ class WorkflowService:
 
     async def delete(self, workflow_id: WorkflowId) -> bool:
         """Cancel a workflow's runs and remove it with its history; False if there was none."""
+        async with self._changes:
+            return await self._delete(workflow_id)
+
+    async def _delete(self, workflow_id: WorkflowId) -> bool:
         workflow = self.history.workflow(str(workflow_id))
         if workflow is None:
             return False
@@ -161,13 +171,14 @@ class WorkflowService:
         Raises:
             ArmError: 404.
         """
-        workflow = self.get(workflow_id)
-        if workflow.state == state:
-            return
-        self.history.set_workflow_state(workflow.id, state, self.clock.now())
-        await self.triggers.disarm(workflow)
-        if state == "Enabled":
-            self.triggers.arm(self.get(workflow_id), afresh=True)
+        async with self._changes:
+            workflow = self.get(workflow_id)
+            if workflow.state == state:
+                return
+            self.history.set_workflow_state(workflow.id, state, self.clock.now())
+            await self.triggers.disarm(workflow)
+            if state == "Enabled":
+                self.triggers.arm(self.get(workflow_id), afresh=True)
 
     def by_hash(self, workflow_hash: str) -> WorkflowRecord:
         """Return the workflow that an address outside ARM names.

@@ -6,7 +6,7 @@ own. A look, its trigger history, the runs it starts and the next due time are o
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 MINIMUM_POLL_S = 60.0
 #: Seconds until a trigger that broke, by a defect of ours, is tried again.
 _AFTER_DEFECT_S = 60.0
+#: Seconds that a look under way gets when its trigger is stopped.
+_FINISH_WITHIN_S = 2.0
 
 
 class Triggers:
@@ -182,7 +184,7 @@ class Triggers:
                 each for each in self.triggers(workflow).values() if each.name.lower() == trigger_name.lower()
             )
             try:
-                await self._turn(workflow, trigger, timer)
+                await _finishing(self._turn(workflow, trigger, timer))
             except Exception:
                 # A defect of ours must not stop a trigger for ever.
                 _log.exception("Trigger %s of %s broke", trigger_name, workflow_id)
@@ -235,6 +237,20 @@ class Triggers:
             self._history.delete_timer(workflow.id, trigger.name)
         else:
             self._history.set_timer(TimerRecord(workflow.id, trigger.name, due_at, payload or {}))
+
+
+async def _finishing(turn: Coroutine[Any, Any, None]) -> None:
+    """Await a turn; being cancelled meanwhile, let it finish first, if it does so soon.
+
+    What a poll has taken from a queue is hidden there: broken off, it would be seen again hours later.
+    """
+    task = asyncio.ensure_future(turn)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_FINISH_WITHIN_S)
+        task.cancel()
+        raise
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
