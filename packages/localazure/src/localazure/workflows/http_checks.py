@@ -65,7 +65,7 @@ def http_inputs_problems(inputs: Any) -> list[Problem]:
         if not inputs.get(name)
     ]
     method = inputs.get("method")
-    if isinstance(method, str) and "@" not in method and method.upper() not in METHODS:
+    if isinstance(method, str) and method and "@" not in method and method.upper() not in METHODS:
         problems.append(
             Problem(
                 "inputs.method", "invalid", method, f"method {method!r} is not one of {', '.join(METHODS)}"
