@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-import structlog
 from dayfly.handlers import Result
 
 from worker.chunks import Chunk, split
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Ingest"]
 
 _DISCARD_TIMEOUT_S = 5.0
-_log = structlog.get_logger()
 
 
 class Ingest:
@@ -46,7 +44,7 @@ class Ingest:
         async with self._services() as services:
             document, origin = await fetch(task, services)
             chunks = [chunk for chunk in split(document.markdown) if chunk.text.strip()]
-            _log.info("embedding", chunks=len(chunks))
+            print(f"embedding {len(chunks)} chunks")
             published = await _publish(document, chunks, origin, services)
         if not published:
             return Result.completed(f"{task.filename}: a newer version is indexed; nothing was replaced")
@@ -68,9 +66,9 @@ async def fetch(task: DocumentTask, services: Services) -> tuple[Document, "Orig
     address = locate(task, services.settings)
     store = await services.store()
     async with store.download(address) as blob:
-        _log.info("downloaded", blob=str(address), bytes=blob.size_bytes, etag=blob.version.etag)
+        print(f"downloaded {address}: {blob.size_bytes} bytes, ETag {blob.version.etag}")
         document = await services.read(blob.file, task.filename)
-        _log.info("read", type=str(document.type), characters=len(document.markdown), size=document.size)
+        print(f"read {task.filename} as {document.type}: {len(document.markdown)} characters")
         return document, Origin(task, address, blob.version)
 
 

@@ -7,6 +7,7 @@ the log. It dies with its supervisor and may not take more memory than it was gi
 
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -29,6 +30,9 @@ def main(arguments: list[str]) -> int:
     """Do tasks until standard input ends."""
     spec, result_fd, memory_max_bytes = arguments[0], int(arguments[1]), int(arguments[2])
     _die_with(supervisor_pid=int(arguments[3]))
+    # Handlers import a lot at once, and what is imported stays: looking for garbage in it takes a seventh
+    # of the time that it takes to import the OpenAI and Storage SDKs.
+    gc.set_threshold(50_000, 20, 100)
     if memory_max_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_max_bytes, memory_max_bytes))
     tasks = os.fdopen(os.dup(0), "rb")
