@@ -18,7 +18,7 @@ up: $(READY) ## Start the laptop's cloud and keep it running
 	@$(BIN)/dayfly up $(ARGS)
 
 test: lint ## Check everything, then run the tests (ARGS go to pytest)
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	@$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
 
 slow: $(READY) ## Run the tests that take longer
 	@$(BIN)/pytest -n 0 -m slow $(ARGS)

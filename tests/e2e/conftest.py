@@ -95,7 +95,7 @@ class Laptop:
             return None
         return json.loads(await (await blob.download_blob()).readall())
 
-    async def settled(self, key: str, client: str = "acme", within_s: float = 40) -> dict[str, Any]:
+    async def settled(self, key: str, client: str = "acme", within_s: float = 60) -> dict[str, Any]:
         """The ledger entry, once outcome and delivery stand."""
         return await self.until(self._settled(key, client), f"ledger entry {key} is settled", within_s)
 
@@ -106,7 +106,7 @@ class Laptop:
 
         return look
 
-    async def until(self, look: Callable[[], Awaitable[Any]], what: str, within_s: float = 40) -> Any:
+    async def until(self, look: Callable[[], Awaitable[Any]], what: str, within_s: float = 60) -> Any:
         try:
             async with asyncio.timeout(within_s):
                 while not (found := await look()):
@@ -141,7 +141,7 @@ class Laptop:
             messages = (await queue.get_queue_properties()).approximate_message_count
         return {"messages": messages, "groups": len(await self.arm.container_groups())}
 
-    async def quiet(self, client: str = "acme", within_s: float = 40) -> None:
+    async def quiet(self, client: str = "acme", within_s: float = 60) -> None:
         """Until queue and resource group are empty and no run goes on."""
 
         async def look() -> bool:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("laptop")
+pytestmark = pytest.mark.timeout(150)
 
 
 async def test_a_document_goes_the_whole_way_and_leaves_nothing(laptop) -> None:

@@ -51,7 +51,7 @@ def test_every_parameter_that_is_given_exists_and_none_is_missing(name: str) -> 
     if name == "launcher":
         given = put()["properties"]["parameters"]
     else:
-        given = housekeeper(definition, PLANE, [Client.named("acme")], "dayflylocal")["properties"][
+        given = housekeeper(definition, PLANE, [Client.named("acme")], "dayflylocal", {})["properties"][
             "parameters"
         ]
     declared = definition["parameters"]

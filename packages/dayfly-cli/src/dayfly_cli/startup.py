@@ -230,7 +230,11 @@ async def _put_workflows(cloud: Cloud, definitions: Mapping[str, Mapping[str, An
         for client in options.clients
     }
     bodies[HOUSEKEEPER] = housekeeper(
-        definitions["housekeeper"], plane, options.clients, cloud.account.account
+        definitions["housekeeper"],
+        plane,
+        options.clients,
+        cloud.account.account,
+        cloud.worker_environment(options.clients[0]),
     )
     for name, body in bodies.items():
         await plane.client.put_workflow(name, body)

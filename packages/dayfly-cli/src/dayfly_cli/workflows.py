@@ -14,7 +14,7 @@ from typing import Any
 
 from dayfly_cli.clients import Client
 from dayfly_cli.control_plane import WORKER_IMAGE, ControlPlane
-from dayfly_cli.errors import SetupError
+from dayfly_cli.errors import InputError, SetupError
 
 HOUSEKEEPER = "dayfly-housekeeper"
 _FOLDER = Path("infra") / "workflows"
@@ -22,6 +22,9 @@ _SECRET_SUFFIXES = ("_KEY", "_SECRET", "_CONNECTION_STRING")
 #: A laptop's containers start at once, so there is no reason to wait as long as for Azure's.
 _WAIT_S = 1
 _GIVE_BACK_S = 5
+#: What a poll hid that died with localazure shows again after this. On Azure it is an hour.
+_HIDE_S = 300
+_TASK_S = 1800
 
 
 def find_definition(name: str, start: Path | None = None) -> dict[str, Any]:
@@ -83,6 +86,9 @@ def launcher(
                 {"name": name, "secureValue": value} for name, value in worker.items() if _secret(name)
             ]
         },
+        # All clocks follow from how long a task may take; the launcher tells it to the container.
+        "taskSeconds": _task_s(worker),
+        "hideSeconds": _HIDE_S,
         "pollSeconds": poll_s,
         "waitSeconds": _WAIT_S,
         "giveBackSeconds": _GIVE_BACK_S,
@@ -91,7 +97,11 @@ def launcher(
 
 
 def housekeeper(
-    definition: Mapping[str, Any], plane: ControlPlane, clients: Sequence[Client], account: str
+    definition: Mapping[str, Any],
+    plane: ControlPlane,
+    clients: Sequence[Client],
+    account: str,
+    worker: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the body of the request that puts the housekeeper.
 
@@ -100,8 +110,13 @@ def housekeeper(
         plane: where it will run.
         clients: whose queues it watches.
         account: the storage account's name.
+        worker: the environment of a worker, which says how long a task may take.
     """
-    parameters = {**_endpoints(plane, account), "clients": [client.client_id for client in clients]}
+    parameters = {
+        **_endpoints(plane, account),
+        "clients": [client.client_id for client in clients],
+        "taskSeconds": _task_s(worker),
+    }
     return _workflow(definition, plane, parameters, enabled=True)
 
 
@@ -129,6 +144,14 @@ def _with_runs(definition: Mapping[str, Any], max_containers: int) -> dict[str, 
     for trigger in changed["triggers"].values():
         trigger["runtimeConfiguration"]["concurrency"]["runs"] = max_containers
     return changed
+
+
+def _task_s(worker: Mapping[str, str]) -> int:
+    text = worker.get("WORKER_TASK_TIMEOUT", str(_TASK_S))
+    try:
+        return max(1, round(float(text)))
+    except ValueError as exc:
+        raise InputError(f"WORKER_TASK_TIMEOUT should be a number of seconds, but is {text!r}") from exc
 
 
 def _secret(name: str) -> bool:
