@@ -58,7 +58,9 @@ async def control_plane(
     ready_file = state / "ready.json"
     _prepare(state, ready_file)
     command = _command(state, ready_file, storage, minimum_poll_s)
-    async with kept("localazure", command, log, env=python_environment()) as process:
+    # Not an option: the account key would stand in the process list.
+    environment = {**python_environment(), "LOCALAZURE_STORAGE": storage.connection_string}
+    async with kept("localazure", command, log, env=environment) as process:
 
         async def told() -> Mapping[str, str] | None:
             return _read(ready_file)
@@ -85,7 +87,6 @@ def _command(state: Path, ready_file: Path, storage: Azurite, minimum_poll_s: fl
         *("--state", str(state), "--ready-file", str(ready_file)),
         *("--resource-group", RESOURCE_GROUP),
         *("--image", f"{WORKER_IMAGE}={shlex.join(WORKER_COMMAND)}"),
-        *("--storage", storage.connection_string),
         *(word for name, url in hosts.items() for word in ("--host", f"{name}={url}")),
         *("--minimum-poll-seconds", f"{minimum_poll_s:g}"),
     ]

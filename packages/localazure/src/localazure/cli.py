@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +12,17 @@ from localazure.errors import UsageError
 
 _SERVE_EXAMPLE = """\
 example:
+  export LOCALAZURE_STORAGE="$AZURE_STORAGE_CONNECTION_STRING"
   localazure serve --state ~/.localazure --port 8443 \\
       --image example.azurecr.io/worker='/opt/worker/bin/python -m worker' \\
-      --storage "$AZURE_STORAGE_CONNECTION_STRING" \\
       --host example.queue.core.windows.net=http://127.0.0.1:10001/example
 
 When everything is up, one JSON object is printed: arm, arm_ca, identity_endpoint, identity_header, imds,
 subscription_id, resource_group, location, admin, pid. Containers run on when the server stops, and a server
 started over the same folder takes them up again.
 """
+#: Connection strings, one a line, for those that are not to stand in a process list.
+_STORAGE_VARIABLE = "LOCALAZURE_STORAGE"
 _CHECK_EXAMPLE = """\
 example:
   localazure check infra/workflows/*.json
@@ -103,7 +106,7 @@ def _serve_parser(
         action="append",
         default=[],
         metavar="CONNECTION_STRING",
-        help="storage account that workflows may use; repeatable",
+        help=f"storage account that workflows may use; repeatable, or from {_STORAGE_VARIABLE}, one a line",
     )
     add(
         "--host",
@@ -161,7 +164,7 @@ def _serve(options: argparse.Namespace) -> int:
             port=options.port,
             identity_port=options.identity_port,
             images=tuple(ImageMapping.parse(text) for text in options.image),
-            storage=tuple(options.storage),
+            storage=tuple(options.storage) or _storage_of_environment(),
             hosts=tuple(options.host),
             minimum_poll_s=options.minimum_poll_seconds,
             identity_not_ready_s=options.identity_delay_seconds,
@@ -171,6 +174,10 @@ def _serve(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _storage_of_environment() -> tuple[str, ...]:
+    return tuple(line for line in os.environ.get(_STORAGE_VARIABLE, "").splitlines() if line.strip())
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -25,11 +25,12 @@ class Command:
         self.state = state
         self.process: asyncio.subprocess.Process | None = None
 
-    async def start(self, *options: str) -> dict[str, Any]:
+    async def start(self, *options: str, **environment: str) -> dict[str, Any]:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "localazure", "serve", "--state", str(self.state), "--image", "shell=/bin/sh"),
             *options,
+            env={**os.environ, **environment},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -120,6 +121,32 @@ async def test_containers_run_on_when_it_stops_unless_they_are_to_end_with_it(
     await (await served.sdk.container_groups.begin_delete(GROUP, "job")).result()
     await disconnected(served)
     assert await command.end(signal.SIGTERM) == 0
+
+
+async def test_the_account_key_of_the_environment_reaches_no_container(
+    command, connected, disconnected, shell_group
+):
+    account = "AccountName=dev;AccountKey=c2VjcmV0;QueueEndpoint=http://127.0.0.1:9/dev"
+    served = await connected(await command.start(LOCALAZURE_STORAGE=f"{account}\n"))
+    await served.deploy("look", shell_group("env; exit 0", MINE="yes"))
+    await served.state("look", "Terminated")
+    seen = (await served.sdk.containers.list_logs(GROUP, "look", "c")).content
+    assert "MINE=yes" in seen
+    assert "LOCALAZURE_STORAGE" not in seen
+    assert "c2VjcmV0" not in seen
+    await disconnected(served)
+    assert await command.end(signal.SIGTERM) == 0
+
+
+def test_a_storage_account_of_the_environment_that_cannot_work_is_told_in_one_line(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("LOCALAZURE_STORAGE", "AccountName=dev")
+    assert main(["serve", "--state", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "localazure: --storage, or LOCALAZURE_STORAGE: the storage connection string needs AccountName and"
+        " AccountKey\n"
+    )
 
 
 async def test_a_folder_in_use_and_a_port_in_use_are_told_in_one_line(command, tmp_path, capsys):

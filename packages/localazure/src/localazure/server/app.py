@@ -110,7 +110,7 @@ def _accounts(settings: ServerSettings) -> list[StorageAccount]:
     try:
         return [StorageAccount.from_connection_string(text) for text in settings.storage]
     except ValueError as exc:
-        raise UsageError(f"--storage: {exc}") from None
+        raise UsageError(f"--storage, or LOCALAZURE_STORAGE: {exc}") from None
 
 
 def build_arm(parts: ControlPlane, settings: ServerSettings, clock: Clock) -> ArmDoor:
