@@ -238,14 +238,3 @@ async def test_a_response_with_a_status_of_its_own_fails(bench: Any) -> None:
     run = await bench.run({"R": response}, 302)
     assert run["R"].status == "Failed"
     assert bench.caller.answers == []
-
-
-async def test_finished_runs_are_forgotten_after_ninety_days(bench: Any) -> None:
-    name = bench.start({})
-    await bench.finished(name)
-    await bench.clock.advance(89 * 86_400)
-    bench.engine.resume_all()
-    assert bench.history.run(name)
-    await bench.clock.advance(2 * 86_400)
-    bench.engine.resume_all()
-    assert bench.history.run(name) is None

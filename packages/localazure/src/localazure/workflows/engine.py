@@ -20,7 +20,6 @@ from typing import Any
 
 from localazure.clock import Clock
 from localazure.errors import DefinitionError
-from localazure.workflows import limits
 from localazure.workflows.definition import Definition, load_definition
 from localazure.workflows.history import History
 from localazure.workflows.naming import NameSource
@@ -158,9 +157,8 @@ class Engine:
     def resume_all(self) -> list[str]:
         """Go on with every Running run of the history (after a restart); return their names.
 
-        A Waiting run that was being cancelled is ended as well. Runs past their retention are forgotten.
+        A Waiting run that was being cancelled is ended as well.
         """
-        self._history.forget_runs(self._clock.now() - limits.RUN_RETENTION)
         resumed = []
         for shown in self._history.runs(statuses=("Running", "Waiting")):
             run = self._history.run_in_full(shown.name)

@@ -267,13 +267,17 @@ class History:
             VariableRecord, "SELECT record FROM variables WHERE run_name = ? ORDER BY rowid", run_name
         )
 
-    def forget_runs(self, before: datetime) -> int:
-        """Remove finished runs that ended before a moment; return how many."""
+    def forget(self, before: datetime) -> None:
+        """Remove finished runs that ended before a moment, and trigger histories of looks before it."""
+        # The later, the smaller the name: those of before the moment, and only those, sort after this one.
+        name = f"{descending_ticks(before) + 1:020d}"
+        finished = sorted(FINAL)
+        query = f"SELECT record FROM runs WHERE name > ? AND status IN ({', '.join('?' * len(finished))})"  # noqa: S608 - no value in it
         with self.transaction():
-            old = [run for run in self.runs(statuses=sorted(FINAL)) if run.end_time and run.end_time < before]
-            for run in old:
-                self._delete_run(run.name)
-        return len(old)
+            for run in self._all(RunRecord, query, name, *finished):
+                if run.end_time is not None and run.end_time < before:
+                    self._delete_run(run.name)
+            self._database.execute("DELETE FROM trigger_histories WHERE name > ?", (name,))
 
     # Rows
 

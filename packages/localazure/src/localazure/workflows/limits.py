@@ -37,5 +37,5 @@ TRIGGER_WAITING_RUNS_MAX = 100
 #: The default number of waiting runs is this and the number of runs.
 TRIGGER_WAITING_RUNS_EXTRA = 10
 
-#: How long a finished run is kept.
-RUN_RETENTION = timedelta(days=90)
+#: How long a finished run is kept, and what a trigger's look was.
+HISTORY_RETENTION = timedelta(days=90)

@@ -1,16 +1,20 @@
 """Workflows as a service: resources, triggers, runs and their history, over one folder. No HTTP in it."""
 
 import asyncio
+import logging
 import os
 import secrets
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from localazure.clock import Clock
 from localazure.errors import ArmError, DefinitionError, Problem
 from localazure.outbound import Outbound
+from localazure.workflows import limits
 from localazure.workflows.callbacks import Callbacks
 from localazure.workflows.catalog import all_operations
 from localazure.workflows.definition import Definition
@@ -27,8 +31,11 @@ from localazure.workflows.retry import Draw
 from localazure.workflows.trigger_definition import Trigger
 from localazure.workflows.triggers import MINIMUM_POLL_S, Triggers
 
+_log = logging.getLogger(__name__)
+
 #: Seconds that a deleted workflow's runs get to be cancelled in.
 _CANCEL_WITHIN_S = 10.0
+_FORGET_EVERY = timedelta(days=1)
 
 
 class WorkflowService:
@@ -66,17 +73,31 @@ class WorkflowService:
         self._changes = asyncio.Lock()
         self.engine.on_run_finished(callers.run_ended)
         self.engine.on_run_finished(self.triggers.run_ended)
+        self._forgetting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Go on where the last process stopped: runs first, then triggers."""
+        self._forgetting = asyncio.create_task(self._forget_old(), name="forget old runs")
         self.engine.resume_all()
         self.triggers.start()
 
     async def aclose(self) -> None:
         """Stop; what was under way goes on at the next start."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            await asyncio.gather(self._forgetting, return_exceptions=True)
         await self.triggers.aclose()
         await self.engine.aclose()
         self.history.close()
+
+    async def _forget_old(self) -> None:
+        """Forget, now and every day, what is past its retention: the history must not grow for ever."""
+        while True:
+            try:
+                self.history.forget(self.clock.now() - limits.HISTORY_RETENTION)
+            except sqlite3.Error:  # a disk that is full for a while must not end this
+                _log.exception("Old runs could not be forgotten")
+            await self.clock.sleep_until(self.clock.now() + _FORGET_EVERY)
 
     # Resources
 
