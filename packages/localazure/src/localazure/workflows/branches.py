@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from localazure.workflows.actions import Actions, If, Scope, Switch
+from localazure.workflows.groups import GroupRunner
 from localazure.workflows.outcomes import Outcome, group_outcome
 from localazure.workflows.records import ActionRecord
 from localazure.workflows.run_scope import RunScope
 from localazure.workflows.run_state import Frame, RunState
 
-if TYPE_CHECKING:
-    from localazure.workflows.run import Run
 
-
-async def run_branch(run: Run, action: Scope | If | Switch, frame: Frame, scope: RunScope) -> Outcome:
+async def run_branch(run: GroupRunner, action: Scope | If | Switch, frame: Frame, scope: RunScope) -> Outcome:
     """Run the group that is due and return what the action comes to.
 
     Raises:
@@ -33,7 +29,7 @@ async def run_branch(run: Run, action: Scope | If | Switch, frame: Frame, scope:
 
 
 async def _run_if(
-    run: Run, action: If, frame: Frame, scope: RunScope, record: ActionRecord | None
+    run: GroupRunner, action: If, frame: Frame, scope: RunScope, record: ActionRecord | None
 ) -> Outcome:
     if record is None:
         answer = action.condition.holds(scope)
@@ -46,7 +42,7 @@ async def _run_if(
 
 
 async def _run_switch(
-    run: Run, action: Switch, frame: Frame, scope: RunScope, record: ActionRecord | None
+    run: GroupRunner, action: Switch, frame: Frame, scope: RunScope, record: ActionRecord | None
 ) -> Outcome:
     if record is None:
         value = action.expression.evaluate(scope)

@@ -8,21 +8,19 @@ scope, …). Parameter values are another matter: `parameters.resolve_parameters
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from localazure.errors import DefinitionError, Problem
-from localazure.expressions import Template
 from localazure.workflows import limits
 from localazure.workflows.actions import Action, Actions, Operation, walk
 from localazure.workflows.kinds import KINDS, Kind, read_timeout
+from localazure.workflows.loaded_definition import Definition, Output
 from localazure.workflows.operations import Operations
-from localazure.workflows.parameters import ParameterDeclaration, read_parameters
+from localazure.workflows.parameters import read_parameters
 from localazure.workflows.reader import Reader
 from localazure.workflows.references import check_references
-from localazure.workflows.secure_data import Hidden, hidden_actions, read_secure_data, refuse_static_result
-from localazure.workflows.trigger_definition import Trigger, read_triggers
+from localazure.workflows.secure_data import hidden_actions, read_secure_data, refuse_static_result
+from localazure.workflows.trigger_definition import read_triggers
 
 #: Statuses runAfter may name (schema 2016-06-01), in Azure's spelling.
 RUN_AFTER_STATUSES = (
@@ -63,35 +61,6 @@ _COMMON_MEMBERS = (
 )
 
 
-@dataclass(frozen=True)
-class Output:
-    """One of a workflow's outputs."""
-
-    type: str
-    value: Template
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A loaded definition."""
-
-    parameters: Mapping[str, ParameterDeclaration]
-    triggers: Mapping[str, Trigger]
-    actions: Actions
-    outputs: Mapping[str, Output]
-    #: Every action by its name in lower case.
-    by_name: Mapping[str, Action]
-    hidden: Hidden = field(default_factory=Hidden)
-
-    def action(self, name: str) -> Action | None:
-        """Return an action wherever it stands (case does not matter), None if there is none."""
-        return self.by_name.get(name.lower())
-
-    def trigger(self, name: str) -> Trigger | None:
-        """Return a trigger (case does not matter), None if there is none."""
-        return next((it for it in self.triggers.values() if it.name.lower() == name.lower()), None)
-
-
 def load_definition(definition: Any, operations: Operations) -> Definition:
     """Return a workflow definition (JSON, as in `properties.definition`) checked and parsed.
 
@@ -111,7 +80,8 @@ def load_definition(definition: Any, operations: Operations) -> Definition:
     actions = loader.group(root, "actions")
     outputs = _read_outputs(root.within("outputs"))
     by_name = _by_name(actions, problems)
-    hidden = hidden_actions(by_name.values(), triggers.values(), parameters.values())
+    hidden_trigger = any(trigger.hide_outputs for trigger in triggers.values())
+    hidden = hidden_actions(by_name.values(), parameters.values(), hidden_trigger=hidden_trigger)
     loaded = Definition(parameters, triggers, actions, outputs, by_name, hidden)
     check_references(loaded, problems)
     if problems:

@@ -20,8 +20,9 @@ from typing import Any
 
 from localazure.clock import Clock
 from localazure.errors import DefinitionError
-from localazure.workflows.definition import Definition, load_definition
+from localazure.workflows.definition import load_definition
 from localazure.workflows.history import History
+from localazure.workflows.loaded_definition import Definition
 from localazure.workflows.naming import NameSource
 from localazure.workflows.operations import Operations, Responder, Services
 from localazure.workflows.parameters import resolve_parameters

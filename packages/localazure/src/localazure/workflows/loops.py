@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localazure.expressions.values import kind_of
 from localazure.workflows import limits, waits
 from localazure.workflows.actions import Foreach, Until
+from localazure.workflows.groups import GroupRunner
 from localazure.workflows.outcomes import ActionError, Outcome, folded, group_outcome
 from localazure.workflows.records import ActionRecord
 from localazure.workflows.run_scope import RunScope
 from localazure.workflows.run_state import Frame, Turn
 
-if TYPE_CHECKING:
-    from localazure.workflows.run import Run
-
 JSON = Any
 
 
-async def run_foreach(run: Run, action: Foreach, frame: Frame, scope: RunScope) -> Outcome:
+async def run_foreach(run: GroupRunner, action: Foreach, frame: Frame, scope: RunScope) -> Outcome:
     """Run the group once per item; every turn is run, whatever becomes of the others.
 
     Raises:
@@ -52,7 +50,7 @@ async def run_foreach(run: Run, action: Foreach, frame: Frame, scope: RunScope) 
     return group_outcome(folded(statuses))
 
 
-async def run_until(run: Run, action: Until, frame: Frame, scope: RunScope) -> Outcome:
+async def run_until(run: GroupRunner, action: Until, frame: Frame, scope: RunScope) -> Outcome:
     """Run the group until the condition holds or a limit is reached; only the last turn's status counts.
 
     Raises:
@@ -72,7 +70,7 @@ async def run_until(run: Run, action: Until, frame: Frame, scope: RunScope) -> O
         record = run.state.update(record, iteration_count=index + 2)
 
 
-def _begin_until(run: Run, action: Until, frame: Frame, scope: RunScope) -> ActionRecord:
+def _begin_until(run: GroupRunner, action: Until, frame: Frame, scope: RunScope) -> ActionRecord:
     count = limits.UNTIL_COUNT_DEFAULT if action.count is None else action.count.evaluate(scope)
     if isinstance(count, str) and count.isdigit():
         count = int(count)
@@ -98,7 +96,7 @@ def _limit_reached(action: Until, status: str, turns: int) -> Outcome:
     return Outcome("Failed", "ActionFailed", {"code": "ActionFailed", "message": message})
 
 
-async def _turn(run: Run, loop: Foreach | Until, frame: Frame) -> str:
+async def _turn(run: GroupRunner, loop: Foreach | Until, frame: Frame) -> str:
     """Run one turn, or what is left of it, and return its status."""
     begun = run.state.iteration(loop, frame)
     if begun is not None and begun.end_time is not None:

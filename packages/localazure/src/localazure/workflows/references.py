@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from localazure.errors import Problem
 from localazure.expressions import Reference, Template
@@ -28,11 +27,9 @@ from localazure.workflows.actions import (
     Until,
     walk,
 )
+from localazure.workflows.loaded_definition import Definition
 from localazure.workflows.reader import at
 from localazure.workflows.secure_data import expressions_in
-
-if TYPE_CHECKING:
-    from localazure.workflows.definition import Definition
 
 
 def check_references(definition: Definition, problems: list[Problem]) -> None:

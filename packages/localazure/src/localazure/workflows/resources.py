@@ -12,7 +12,7 @@ from localazure.expressions import parse_template
 from localazure.workflows.actions import Action, walk
 from localazure.workflows.connection_action import connection_api
 from localazure.workflows.connector_azurequeues import API
-from localazure.workflows.definition import Definition
+from localazure.workflows.loaded_definition import Definition
 from localazure.workflows.records import WorkflowRecord, WorkflowState
 from localazure.workflows.trigger_definition import Trigger
 from localazure.workflows.trigger_scope import TriggerScope

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from localazure.clock import Clock
 from localazure.workflows.actions import Action, Actions, Foreach, Until
-from localazure.workflows.definition import Definition
 from localazure.workflows.history import History
+from localazure.workflows.loaded_definition import Definition
 from localazure.workflows.outcomes import Outcome
 from localazure.workflows.records import (
     ActionRecord,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localazure.errors import ExpressionError
 from localazure.expressions import Template, parse_template
@@ -21,9 +21,6 @@ from localazure.workflows.actions import Action
 from localazure.workflows.kinds import KINDS
 from localazure.workflows.parameters import ParameterDeclaration
 from localazure.workflows.reader import Reader, at, is_expression
-
-if TYPE_CHECKING:
-    from localazure.workflows.trigger_definition import Trigger
 
 #: Members of an action that hold no expressions of its own: other actions, or plain words.
 _OTHERS = frozenset(
@@ -79,11 +76,16 @@ class Hidden:
 
 
 def hidden_actions(
-    actions: Iterable[Action], triggers: Iterable[Trigger], parameters: Iterable[ParameterDeclaration]
+    actions: Iterable[Action], parameters: Iterable[ParameterDeclaration], *, hidden_trigger: bool
 ) -> Hidden:
-    """Return which actions of a definition hide inputs or outputs, by wish or in the wake of others."""
+    """Return which actions of a definition hide inputs or outputs, by wish or in the wake of others.
+
+    Args:
+        actions: All there are.
+        parameters: All there are.
+        hidden_trigger: Whether a trigger's outputs do not show.
+    """
     secure_parameters = {it.name.lower() for it in parameters if it.secure}
-    hidden_trigger = any(trigger.hide_outputs for trigger in triggers)
     every = list(actions)
     sources = {action.name.lower() for action in every if action.hide_outputs}
     inputs = {action.name.lower() for action in every if action.hide_inputs}

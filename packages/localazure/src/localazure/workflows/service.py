@@ -17,11 +17,11 @@ from localazure.outbound import Outbound
 from localazure.workflows import limits
 from localazure.workflows.callbacks import Callbacks
 from localazure.workflows.catalog import all_operations
-from localazure.workflows.definition import Definition
 from localazure.workflows.engine import Engine
 from localazure.workflows.firing import Fired, Firing
 from localazure.workflows.history import History
 from localazure.workflows.http_requests import workflow_id_hash
+from localazure.workflows.loaded_definition import Definition
 from localazure.workflows.looks import Look
 from localazure.workflows.operations import Services
 from localazure.workflows.records import WorkflowRecord, WorkflowState

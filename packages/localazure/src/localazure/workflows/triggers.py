@@ -14,9 +14,10 @@ from typing import Any
 from localazure.clock import Clock
 from localazure.errors import DefinitionError, ExpressionError
 from localazure.expressions import parse_template
-from localazure.workflows.definition import Definition, load_definition
+from localazure.workflows.definition import load_definition
 from localazure.workflows.firing import Fired, Firing
 from localazure.workflows.history import History
+from localazure.workflows.loaded_definition import Definition
 from localazure.workflows.looks import Look, look
 from localazure.workflows.operations import Operations, Services
 from localazure.workflows.parameters import resolve_parameters
