@@ -94,6 +94,11 @@ class Read:
         return Result.completed(repr(sys.stdin.read()))
 
 
+class Environment:
+    async def execute(self, payload: Mapping[str, Any]) -> Result:
+        return Result.completed(" ".join(os.environ))
+
+
 class MissingOnce:
     """Fails until the folder it notes its first run in exists."""
 
@@ -107,5 +112,6 @@ class MissingOnce:
 
 handlers = Handlers()
 handlers.add("missing-once", MissingOnce)
+handlers.add("environment", Environment)
 for _kind in (Echo, Seed, Sleep, Wait, Spawn, Crash, Exit, Eat, Deny, Later, Bug, Wrong, Read):
     handlers.add(_kind.__name__.lower(), _kind)

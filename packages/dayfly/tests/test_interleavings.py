@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 LEASE_S = 120.0
+# A handler and a receiver act by a script, so that what needs several failures in a row is met often.
 TEXT = json.dumps({"task_type": "t", "task_id": "t1", "webhook_url": "https://backend.example/hook"})
 
 
@@ -133,10 +134,12 @@ class SteppedWebhook:
         self._actor = actor
 
     async def deliver(self, entry: Entry) -> Answer:
-        try:
-            verdict = await self._actor.step("webhook")
-        except StorageUnavailable:
+        await self._actor.step("webhook")
+        verdict = self._actor.world.receiver.pop(0) if self._actor.world.receiver else "go"
+        if verdict == "refuse":
             return Answer(False, "500")
+        if verdict == "forbid":
+            return Answer(False, "not allowed", allowed=False)
         self._actor.world.check_told(entry.key, webhook_body(entry))
         return Answer(verdict != "lose", None if verdict != "lose" else "answer lost")
 
@@ -148,11 +151,11 @@ class SteppedRunner:
         self._actor = actor
 
     async def run(self, task: Task, log: LogTail) -> HandlerOutcome:
-        try:
-            verdict = await self._actor.step("handler")
-        except StorageUnavailable:
+        await self._actor.step("handler")
+        verdict = self._actor.world.handler.pop(0) if self._actor.world.handler else "go"
+        if verdict == "retry":
             return HandlerOutcome("retry", "the model service answered 503")
-        if verdict == "lose":
+        if verdict == "fail":
             return HandlerOutcome("failed", f"{self._actor.name} says it is broken")
         return HandlerOutcome("completed", f"the work of {self._actor.name}")
 
@@ -160,7 +163,9 @@ class SteppedRunner:
 class World:
     """One client's storage, and everybody who works on it."""
 
-    def __init__(self, life: timedelta) -> None:
+    def __init__(self, life: timedelta, text: str, handler: list[str], receiver: list[str]) -> None:
+        self.handler = handler
+        self.receiver = receiver
         self.clock = ManualClock()
         self.queue = InMemoryQueue("acme-tasks", self.clock)
         self.poison = InMemoryQueue("acme-tasks-poison", self.clock)
@@ -171,7 +176,7 @@ class World:
         self.delivered: set[str] = set()
         self.told: dict[str, bytes] = {}
         self.last_attempt: dict[str, str | None] = {}
-        self.key = self.queue.send(TEXT, life)
+        self.key = self.queue.send(text, life)
         self.keys = {self.key}
 
     # -- what must hold after each step --------------------------------------------------------------
@@ -281,14 +286,23 @@ class World:
 class Interleavings(RuleBasedStateMachine):
     """The machine that hypothesis drives."""
 
-    @initialize(hours=st.sampled_from([2, 24 * 7]))
-    def start(self, hours: int) -> None:
+    @initialize(
+        hours=st.sampled_from([2, 24 * 7]),
+        text=st.sampled_from([TEXT, TEXT, TEXT, "no task"]),
+        handler=st.lists(st.sampled_from(["go", "retry", "retry", "fail"]), max_size=6),
+        receiver=st.lists(st.sampled_from(["go", "refuse", "lose", "forbid"]), max_size=4),
+        late_replays=st.integers(0, 2),
+    )
+    def start(
+        self, hours: int, text: str, handler: list[str], receiver: list[str], late_replays: int
+    ) -> None:
         self.loop = asyncio.new_event_loop()
         self.faults = 4
-        self.world = self.do(self._world(hours))
+        self.late_replays = late_replays
+        self.world = self.do(self._world(hours, text, handler, receiver))
 
-    async def _world(self, hours: int) -> World:
-        return World(timedelta(hours=hours))
+    async def _world(self, hours: int, text: str, handler: list[str], receiver: list[str]) -> World:
+        return World(timedelta(hours=hours), text, handler, receiver)
 
     def do(self, coroutine: Any) -> Any:
         return self.loop.run_until_complete(coroutine)
@@ -303,15 +317,19 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: self.world.calls)
-    @rule(data=st.data())
-    def let_go(self, data: st.DataObject) -> None:
-        call = data.draw(st.sampled_from(self.world.calls), label="call")
-        free = call.what in ("handler", "webhook")
-        verdicts = ["go", "refuse", "lose"] if self.faults or free else ["go"]
-        verdict = data.draw(st.sampled_from(verdicts), label="verdict")
-        self.faults -= verdict != "go" and not free
-        call.permit.set_result(verdict)
-        self.settle()
+    @rule(data=st.data(), calls=st.integers(1, 8))
+    def go_on(self, data: st.DataObject, calls: int) -> None:
+        """Somebody does the next few things he has to do, and the last of them may go wrong."""
+        actor = data.draw(st.sampled_from([c.actor for c in self.world.calls]), label="who")
+        verdict = data.draw(st.sampled_from(["go", "refuse", "lose"]), label="ends") if self.faults else "go"
+        for left in range(calls, 0, -1):
+            call = next((c for c in self.world.calls if c.actor is actor), None)
+            if call is None:
+                return
+            fails = left == 1 and verdict != "go" and call.what not in ("handler", "webhook")
+            self.faults -= fails
+            call.permit.set_result(verdict if fails else "go")
+            self.settle()
 
     @precondition(lambda self: self.faults and self.world.alive("attempt"))
     @rule(data=st.data())
@@ -366,6 +384,10 @@ class Interleavings(RuleBasedStateMachine):
             return
         try:
             self.do(self._run_to_quiet())
+            for _ in range(self.late_replays):
+                for key in sorted(self.world.keys):
+                    self.do(self._replay_late(key))
+                self.do(self._run_to_quiet())
             self.nobody_broke_a_promise()
             assert not self.world.queue.messages, "a message is left for ever"
             for key in self.world.keys:
@@ -379,6 +401,10 @@ class Interleavings(RuleBasedStateMachine):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _replay_late(self, key: str) -> None:
+        if dead_letter_blob_name(key) in self.world.blobs.data:
+            self.world.keys.add(await replay(self.world.blobs, self.world.queue, key))
 
     async def _run_to_quiet(self) -> None:
         world = self.world

@@ -74,7 +74,7 @@ async def test_an_unknown_type_is_refused_with_those_there_are() -> None:
     outcome = await run("sing")
 
     assert outcome.kind == "failed"
-    assert "unknown task type 'sing'; this worker knows: missing-once, echo" in outcome.text
+    assert "unknown task type 'sing'; this worker knows: missing-once, environment, echo" in outcome.text
 
 
 async def test_a_handler_that_returns_something_else_is_told_so() -> None:
@@ -82,6 +82,28 @@ async def test_a_handler_that_returns_something_else_is_told_so() -> None:
 
     assert outcome.kind == "failed"
     assert "the handler returned str" in outcome.text
+
+
+async def test_what_is_the_supervisors_alone_is_withheld_from_handlers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    withheld = {"INTERNAL_API_KEY", "WEBHOOK_SECRET", "POP_RECEIPT", "TASK_DATA"}
+    for name in (*withheld, "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "a value")
+
+    seen = set((await run("environment")).text.split())
+
+    assert not withheld & seen
+    assert "OPENAI_API_KEY" in seen
+
+
+async def test_no_room_for_a_handler_process_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    outcome = await run("echo", text="hi")
+
+    assert outcome.kind == "retry"
+    assert "no handler process could be started" in outcome.text
 
 
 async def test_more_memory_than_allowed_ends_the_handler_not_the_worker() -> None:

@@ -54,9 +54,9 @@ class Client:
         text = base64.b64encode(json.dumps(fields).encode()).decode()
         return (await self.queue.put(text)).receipt.message_id
 
-    async def start(self, **env: str) -> asyncio.subprocess.Process:
+    async def start(self, program: str = PROGRAM, **env: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, env=self.env | env, stdout=-1, stderr=-1
+            sys.executable, "-c", program, env=self.env | env, stdout=-1, stderr=-1
         )
 
     async def hand_over(self, group: str = "group-1") -> dict[str, str]:
@@ -178,6 +178,19 @@ async def test_an_empty_text_is_a_message_that_is_no_task(client: Client) -> Non
 
     assert exit_code == 1, told
     assert await client.is_empty()
+
+
+async def test_a_defect_of_the_worker_itself_is_not_taken_for_a_failed_task(client: Client) -> None:
+    key = await client.submit("echo", text="hi")
+    broken = PROGRAM.replace(
+        "import asyncio, os, sys", "import asyncio, os, sys, dayfly.ledger as l; l.Entry.to_json = None"
+    )
+
+    exit_code, told = await ended(await client.start(broken, **await client.hand_over()))
+
+    assert exit_code == 75
+    assert "broken off by a defect" in told
+    assert await client.entry(key) is None
 
 
 async def test_a_container_told_to_stop_gives_its_message_back_at_once(

@@ -18,6 +18,9 @@ __all__ = ["OUT_OF_MEMORY", "HandlerOutcome", "HandlerProcess", "HandlerRunner",
 OUT_OF_MEMORY = "out of memory"
 """How the reason begins where a handler wanted more memory than it may have."""
 
+# Handlers parse strangers' files: what settles messages and speaks to the backend is none of theirs.
+_WITHHELD = {"INTERNAL_API_KEY", "WEBHOOK_SECRET", "POP_RECEIPT", "TASK_DATA"}
+
 
 @dataclass(frozen=True)
 class HandlerOutcome:
@@ -92,26 +95,31 @@ class HandlerProcess:
         """Run a task's handler to its end, its timeout or its death."""
         read_fd, write_fd = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "dayfly.child",
-                self._handlers,
-                str(write_fd),
-                str(self._memory_max_bytes),
-                str(os.getpid()),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(write_fd,),
-                start_new_session=True,
-            )
+            process = await self._start(write_fd)
+        except OSError as error:
+            os.close(read_fd)
+            return HandlerOutcome("retry", f"no handler process could be started: {error}")
         finally:
             os.close(write_fd)
         try:
             return await self._converse(process, read_fd, task, log)
         finally:
             await _end(process)
+
+    async def _start(self, write_fd: int) -> asyncio.subprocess.Process:
+        arguments = [self._handlers, write_fd, self._memory_max_bytes, os.getpid()]
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "dayfly.child",
+            *map(str, arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if name not in _WITHHELD},
+            pass_fds=(write_fd,),
+            start_new_session=True,
+        )
 
     async def _converse(
         self, process: asyncio.subprocess.Process, read_fd: int, task: Task, log: LogTail

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import IntEnum
 
+import structlog
+
 from dayfly.assembly import attempt_settings, open_services
 from dayfly.attempt import Attempt
 from dayfly.clock import Clock, SystemClock
@@ -18,6 +20,8 @@ from dayfly.settings import Settings
 from dayfly.storage import QueueMessage, Receipt
 
 __all__ = ["ExitCode", "process_single_task"]
+
+_log = structlog.get_logger()
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -69,6 +73,10 @@ async def process_single_task(
             return ExitCode.of(await attempt.run(held=False))
     except ResourceMissing as error:
         return could_not_start([str(error)])
+    except Exception:
+        # Python itself would exit with 1: the word for "failed for good", which no ledger has said.
+        _log.exception("attempt broken off by a defect")
+        return ExitCode.NO_OUTCOME_YET
 
 
 def could_not_start(problems: list[str]) -> ExitCode:
