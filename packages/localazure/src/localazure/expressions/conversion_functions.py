@@ -7,9 +7,10 @@ from localazure.errors import ExpressionError
 from localazure.expressions.cultures import culture
 from localazure.expressions.decimals import checked, decimal_of
 from localazure.expressions.number_parsing import parse_decimal, parse_float
-from localazure.expressions.parser import INT64_MAX, INT64_MIN
 from localazure.expressions.signatures import ANY, DOCUMENT, NUMERIC, SCALAR, STRING, Group
 from localazure.expressions.values import (
+    INT64_MAX,
+    INT64_MIN,
     JSON,
     content_bytes,
     float_of,

@@ -11,9 +11,8 @@ from decimal import Decimal
 
 from localazure.errors import ExpressionError
 from localazure.expressions.decimals import EXACT, checked, decimal_of
-from localazure.expressions.parser import INT64_MAX, INT64_MIN
 from localazure.expressions.signatures import INTEGER, NATURAL, NUMBER, NUMBERS, Group
-from localazure.expressions.values import JSON, float_of, kind_of
+from localazure.expressions.values import INT64_MAX, INT64_MIN, JSON, float_of, kind_of
 
 MATH = Group("math")
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from localazure.expressions.cultures import INVARIANT, Culture
-from localazure.expressions.parser import INT64_MAX, INT64_MIN
+from localazure.expressions.values import INT64_MAX, INT64_MIN
 
 _WHITE = r"[\t-\r ]*+"
 

@@ -18,6 +18,8 @@ from localazure.errors import ExpressionError
 
 JSON = Any
 
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
 STRING_CHARACTERS_MAX = 104_857_600  # Azure's limit for the result of string functions
 JSON_DEPTH_MAX = 128
 BINARY_TYPE: Final = "application/octet-stream"

@@ -1,15 +1,19 @@
-"""The XML functions. XPath is lxml's, which gets neither entities nor the network."""
+"""The XML functions. XPath is lxml's, which gets neither entities nor the network.
+
+lxml is imported by the first XPath: it takes long, and few workflows have one.
+"""
 
 from functools import lru_cache
-from typing import Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any
 
 from localazure.errors import ExpressionError
 from localazure.expressions.signatures import DOCUMENT, STRING, XML, Group
 from localazure.expressions.values import JSON, XML_TYPE, content, content_bytes, is_content
 from localazure.expressions.xml_documents import Document, parse_xml, parse_xml_content, write_xml
 from localazure.expressions.xml_json import json_to_xml
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 XML_FUNCTIONS = Group("conversion")
 
@@ -34,6 +38,8 @@ def _xml(value: JSON) -> JSON:
 
 @XML_FUNCTIONS.declare("xpath", takes={"xml": XML, "xpath": STRING})
 def _xpath(value: JSON, expression: str) -> JSON:
+    from lxml import etree
+
     text = write_xml(_without_document_type(parse_xml_content(content_bytes(value))))
     try:
         root = etree.fromstring(text.encode("utf-8", "surrogatepass"), _parser())
@@ -50,14 +56,18 @@ def _without_document_type(document: Document) -> Document:
     return Document(document.nodes)
 
 
-def _parser() -> etree.XMLParser:
+def _parser() -> "etree.XMLParser":
+    from lxml import etree
+
     return etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
     )
 
 
 @lru_cache(maxsize=256)
-def _compiled(expression: str) -> etree.XPath:
+def _compiled(expression: str) -> "etree.XPath":
+    from lxml import etree
+
     return etree.XPath(expression, regexp=False, smart_strings=False)
 
 
@@ -67,6 +77,8 @@ def _node(node: Any) -> JSON:
         return node
     if isinstance(node, tuple):  # a namespace: prefix and URI
         return str(node[1])
+    from lxml import etree
+
     text = etree.tostring(node, encoding="unicode", with_tail=False)
     if not isinstance(node.tag, str):  # a comment or processing instruction
         return content(XML_TYPE, text.encode("utf-8"))

@@ -12,16 +12,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema.exceptions  # type: ignore[import-untyped]  # it ships no types
-import jsonschema.validators  # type: ignore[import-untyped]  # the same
-
 from localazure.expressions.values import content_bytes, is_content, kind_of, text_of
 from localazure.workflows.actions import Action, Compose, Join, ParseJson, Query, Select, Table
 from localazure.workflows.outcomes import ActionError, Outcome
 from localazure.workflows.run_scope import RunScope
+from localazure.workflows.schemas import misfits
 
 JSON = Any
-_ERRORS_SHOWN_MAX = 5
 
 
 def run_data_action(action: Action, scope: RunScope) -> Outcome:
@@ -89,22 +86,10 @@ def _parse_json(action: ParseJson, scope: RunScope) -> Outcome:
         except (ValueError, RecursionError) as error:
             message = f"The 'content' of ParseJson action '{action.name}' is not valid JSON: {error}."
             raise ActionError("InvalidJSON", message, inputs=inputs, has_inputs=True) from error
-    if action.schema is not None and (wrong := _schema_errors(parsed, action.schema)):
+    if action.schema is not None and (wrong := misfits(parsed, action.schema)):
         message = f"The schema validation failed. {wrong}"
         raise ActionError("ValidationFailed", message, inputs=inputs, has_inputs=True)
     return _done(inputs, {"body": parsed})
-
-
-def _schema_errors(value: JSON, schema: JSON) -> str:
-    """Say where a value does not fit a JSON schema (draft 4 unless it names another), "" if it does."""
-    default = jsonschema.validators.Draft4Validator
-    validator = jsonschema.validators.validator_for(schema, default=default)(schema)
-    try:
-        errors = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
-    except Exception as error:
-        return f"The schema cannot be used: {error}"
-    told = [f"{error.json_path}: {error.validator} is not satisfied" for error in errors[:_ERRORS_SHOWN_MAX]]
-    return "; ".join(told)
 
 
 def _join(action: Join, scope: RunScope) -> Outcome:

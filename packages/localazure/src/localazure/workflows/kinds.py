@@ -10,9 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema.exceptions  # type: ignore[import-untyped]  # it ships no types
-import jsonschema.validators  # type: ignore[import-untyped]  # the same
-
 from localazure.expressions import Template
 from localazure.workflows import limits
 from localazure.workflows.actions import (
@@ -40,6 +37,7 @@ from localazure.workflows.actions import (
 )
 from localazure.workflows.conditions import read_condition
 from localazure.workflows.reader import Reader, at, duration, is_expression
+from localazure.workflows.schemas import schema_fault
 
 VARIABLE_TYPES = ("Array", "Boolean", "Float", "Integer", "Object", "String")
 WAIT_UNITS = ("Second", "Minute", "Hour", "Day", "Week", "Month")
@@ -80,10 +78,8 @@ def _parse_json(reader: Reader, _: ReadGroup) -> Fields:
     inputs.require("content")
     schema = inputs.value.get("schema")
     if isinstance(schema, dict):
-        try:
-            jsonschema.validators.Draft4Validator.check_schema(schema)
-        except jsonschema.exceptions.SchemaError as error:
-            inputs.note("schema", "invalid", "schema", f"this is no JSON schema: {error.message}")
+        if fault := schema_fault(schema):
+            inputs.note("schema", "invalid", "schema", f"this is no JSON schema: {fault}")
     elif schema is not None and not isinstance(schema, bool):
         inputs.note("schema", "invalid", "schema", "'schema' has to be an object")
     return {"content": inputs.template("content"), "schema": schema}

@@ -10,8 +10,6 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-import jsonschema  # type: ignore[import-untyped]  # it ships no types
-
 from localazure.clock import Clock
 from localazure.content import decode_body, encode_body
 from localazure.errors import ArmError, NotJsonError
@@ -23,6 +21,7 @@ from localazure.workflows.http_requests import workflow_id_hash
 from localazure.workflows.looks import Look
 from localazure.workflows.operations import Delivery
 from localazure.workflows.records import RunRecord, WorkflowRecord
+from localazure.workflows.schemas import worst_misfit
 from localazure.workflows.trigger_definition import Trigger
 from localazure.workflows.triggers import Triggers
 
@@ -222,11 +221,9 @@ def _path_parameters(trigger: Trigger, template: str, path: str) -> dict[str, st
 
 
 def _check_schema(body: Any, schema: Any) -> None:
-    try:
-        jsonschema.validate(body, schema)
-    except jsonschema.ValidationError as exc:
-        message = f"The input body for trigger did not match its schema definition: {exc.message}"
-        raise ArmError(400, "TriggerInputSchemaMismatch", message) from None
+    if (wrong := worst_misfit(body, schema)) is not None:
+        message = f"The input body for trigger did not match its schema definition: {wrong}"
+        raise ArmError(400, "TriggerInputSchemaMismatch", message)
 
 
 def _tracking(workflow: WorkflowRecord, history_name: str, client_tracking_id: str) -> dict[str, str]:

@@ -3,18 +3,22 @@
 Requests are signed with the account's key and speak version 2021-12-02, which Azure and Azurite both know.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
-
-from lxml import etree
 
 from localazure.clock import Clock
 from localazure.outbound import Outbound, OutboundRequest, OutboundResponse
 from localazure.storage_signing import StorageAccount
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 STORAGE_VERSION = "2021-12-02"
 
@@ -106,6 +110,8 @@ def read_queue_names(content: bytes) -> tuple[list[str], str | None]:
 
 def read_error(content: bytes) -> tuple[str, str]:
     """Read the code and message of Storage's XML error; empty strings where there is none."""
+    from lxml import etree
+
     try:
         root = _parse(content)
     except etree.XMLSyntaxError:
@@ -114,5 +120,7 @@ def read_error(content: bytes) -> tuple[str, str]:
 
 
 def _parse(content: bytes) -> etree._Element:
+    from lxml import etree  # by the first answer: it takes long to import
+
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     return etree.fromstring(content, parser)
