@@ -86,7 +86,10 @@ def load_settings() -> DocumentSettings:
     try:
         return DocumentSettings()
     except ValidationError as error:
-        problems = [f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        problems = [
+            f"{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors(include_input=False)
+        ]
         raise Misconfigured("; ".join(problems)) from None
 
 

@@ -17,6 +17,8 @@ from azure.storage.queue import QueueClient
 from click.testing import CliRunner
 from dayfly_cli.azurite import Azurite, azurite
 from dayfly_cli.clients import Client
+from dayfly_cli.commands.submit import find_target
+from dayfly_cli.errors import InputError, NotRunningError
 from dayfly_cli.main import COMMANDS, cli, main
 from dayfly_cli.state import State
 from dayfly_cli.storage import open_storage
@@ -55,6 +57,9 @@ def test_the_help_lists_every_command() -> None:
         (["up", "--client", "a_b"], 2, "dayfly: client 'a_b': queues are named after it"),
         (["submit", "ingest"], 2, "Missing argument"),
         (["submit", "ingest", "x.pdf", "--state", "/nonexistent"], 1, "no `dayfly up` is running"),
+        (["submit", "", "x.pdf"], 2, "TYPE is empty"),
+        (["submit", "ingest", "x.pdf", "--document-set", "../x"], 2, "--document-set '../x' is no name"),
+        (["submit", "ingest", "x.pdf", "--webhook", "backend"], 2, "--webhook 'backend' is no URL"),
         (["submit", "ingest", "x.pdf", "--azure"], 1, "set AZURE_STORAGE_CONNECTION_STRING or"),
     ],
 )
@@ -73,6 +78,31 @@ def test_a_mistake_is_told_in_one_line_with_the_way_out(
     assert said in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_the_systems_own_refusal_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lock").mkdir()
+    monkeypatch.setattr(sys, "argv", ["dayfly", "up", "--state", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"dayfly: the state folder {tmp_path} cannot be locked (Is a directory): pass --state"
+    ]
+
+
+def test_what_an_env_sh_exported_is_not_taken_for_azure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAYFLY_UP", "17")
+    monkeypatch.setenv("DAYFLY_STATE", str(tmp_path))
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")
+    with pytest.raises(NotRunningError, match="no `dayfly up` is running"):
+        find_target(None, None, None, azure=False)
+    with pytest.raises(InputError, match="has sourced"):
+        find_target(None, None, None, azure=True)
 
 
 @pytest.fixture

@@ -39,6 +39,11 @@ def test_half_a_pair_is_refused_by_name(name: str) -> None:
         read_environment({name: "https://x"})
 
 
+def test_what_the_worker_would_refuse_is_refused_before_anything_starts() -> None:
+    with pytest.raises(InputError, match=r"WORKER_TASK_TIMEOUT=abc: .*; WORKER_MAX_ATTEMPTS=0: should be"):
+        read_environment({"WORKER_TASK_TIMEOUT": "abc", "WORKER_MAX_ATTEMPTS": "0", "WEBHOOK_MAX_AGE": ""})
+
+
 def test_what_an_earlier_up_exported_is_left_aside() -> None:
     assert (
         read_environment({"DAYFLY_UP": "17", "OPENAI_API_KEY": "sk-local", "INTERNAL_API_KEY": "k"})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from dayfly_cli.errors import ServiceError
-from dayfly_cli.processes import adopting_orphans, child, kept
+from dayfly_cli.processes import adopting_orphans, child, kept, socket_folder
 from dayfly_cli.running import Stopped, run, while_well
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
@@ -192,3 +192,14 @@ async def test_work_that_is_cancelled_has_ended_before_anything_else_goes_on() -
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+@pytest.mark.parametrize("name", ["with space", "größe", "a,b", "long" * 30])
+def test_a_socket_goes_elsewhere_when_its_path_would_be_refused(tmp_path: Path, name: str) -> None:
+    with socket_folder(tmp_path, "a.sock") as folder:
+        assert folder == tmp_path
+    (tmp_path / name).mkdir()
+    with socket_folder(tmp_path / name, "a.sock") as folder:
+        assert folder.is_dir()
+        assert tmp_path not in folder.parents
+    assert not folder.exists()

@@ -69,3 +69,9 @@ def test_the_folder_is_found_from_below(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("DAYFLY_STATE", str(tmp_path / "other"))
     assert find_state(None).folder == tmp_path / "other"
     assert find_state(tmp_path / "own").folder == tmp_path / "own"
+
+
+def test_damaged_secrets_are_told_by_the_file(state: State) -> None:
+    (state.folder / "secrets.json").write_text("{half")
+    with pytest.raises(SetupError, match=r"secrets\.json is damaged"):
+        state.secret("key", lambda: "new")

@@ -41,7 +41,7 @@ class Options:
     engine: Engine = Engine.ACI
     #: Seconds between two polls of a launcher.
     poll_s: int = 1
-    #: How many containers a launcher may run at once: one more than cores, as each waits at times.
+    #: How many containers a launcher may run at once: two more than cores, as each waits at times.
     max_containers: int = field(default_factory=lambda: 2 + max(2, os.cpu_count() or 2))
     #: Whether queues, blobs and rows outlive the command.
     durable: bool = True

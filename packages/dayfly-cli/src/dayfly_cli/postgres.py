@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -69,7 +70,7 @@ class Postgres:
 
     def url(self, database: str, user: str = "postgres") -> str:
         """Return the libpq address of a database."""
-        return f"postgresql://{user}@/{database}?host={self.socket}"
+        return f"postgresql://{user}@/{database}?host={quote(str(self.socket))}"
 
     async def answers(self) -> bool | None:
         """Return true once the server takes connections, else None."""

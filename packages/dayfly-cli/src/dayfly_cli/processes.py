@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -32,6 +33,7 @@ _READY_POLL_S = 0.02
 #: Seconds that a child has to end by itself.
 GRACE_S = 8.0
 _SOCKET_PATH_MAX_BYTES = 107  # unix(7): sun_path, less the zero at its end
+_PLAIN = re.compile(rb"[\w./+@-]+")
 _RESTART_PAUSE_S = 0.5
 #: Resolved before any fork: loading a library between fork and exec may deadlock.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -213,14 +215,17 @@ async def kept(
 
 @contextmanager
 def socket_folder(preferred: Path, longest_name: str, elsewhere: str | None = None) -> Iterator[Path]:
-    """Yield a folder for Unix sockets: `preferred`, or a short-lived one where its path is too long.
+    """Yield a folder for Unix sockets: `preferred`, or a short-lived one where its path would not do.
+
+    Too long a path is refused by the system; spaces, commas and accents by some of the programs.
 
     Args:
         preferred: must exist.
         longest_name: of a socket that will be made there.
         elsewhere: where a short-lived one is made; None = the usual place.
     """
-    if len(os.fsencode(preferred / longest_name)) <= _SOCKET_PATH_MAX_BYTES:
+    path = os.fsencode(preferred / longest_name)
+    if len(path) <= _SOCKET_PATH_MAX_BYTES and _PLAIN.fullmatch(path):
         yield preferred
         return
     with tempfile.TemporaryDirectory(prefix="dayfly-", dir=elsewhere) as folder:

@@ -21,8 +21,8 @@ from dayfly_cli.tasks import TaskReport
 
 _SIGNS = {"completed": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]▶[/]", "queued": "[dim]·[/]"}
 #: Where no terminal says how wide it is, a table must not be broken into pieces.
-_WIDE = 200
-_NARROW = 120
+_WIDE = 500
+_NARROW = 180
 
 
 def data_console() -> Console:
@@ -106,10 +106,12 @@ def task_table(reports: Sequence[TaskReport], width: int = _WIDE) -> Table:
         reports: a row each.
         width: of the terminal, in columns; on a narrow one a task's texts stand below each other.
     """
-    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     narrow = width < _NARROW
+    padding = (0, 1, 0, 0) if narrow else (0, 1)
+    table = Table(header_style="bold", pad_edge=False, show_edge=False, box=SIMPLE_HEAD, padding=padding)
+    table.leading = int(narrow)
     table.add_column(
-        "document, container group, result" if narrow else "document", overflow="fold", min_width=24
+        "document, container group, result" if narrow else "document", overflow="fold", min_width=16
     )
     table.add_column("task", no_wrap=True)
     for name in ("attempt", "exit code", "waited", "ran"):

@@ -16,7 +16,7 @@ from dayfly_cli.clients import Client
 from dayfly_cli.cloud import Cloud, Engine, Options
 from dayfly_cli.control_plane import ControlPlane, control_plane
 from dayfly_cli.environment import Given, Service
-from dayfly_cli.errors import DayflyError, ServiceError
+from dayfly_cli.errors import DayflyError, InputError, ServiceError
 from dayfly_cli.inbox import inbox
 from dayfly_cli.node import npm_packages
 from dayfly_cli.openai_server import openai_server
@@ -199,6 +199,9 @@ class _Starter:
                 process.kill()
         if process.returncode != 0:
             last = (err.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            complaint = last.partition("worker.schema: error: ")[2]
+            if complaint:  # a setting of the user's environment
+                raise InputError(complaint)
             raise ServiceError(f"python -m worker.schema ended with exit code {process.returncode}: {last}")
         return out.decode()
 

@@ -58,7 +58,13 @@ class State:
         Raises:
             SetupError: another `dayfly up` holds it.
         """
-        with (self.folder / "lock").open("a+") as file:
+        try:
+            lock = (self.folder / "lock").open("a+")
+        except OSError as exc:
+            raise SetupError(
+                f"the state folder {self.folder} cannot be locked ({exc.strerror}): pass --state"
+            ) from exc
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
@@ -68,9 +74,16 @@ class State:
             yield
 
     def secret(self, name: str, make: Callable[[], str]) -> str:
-        """Return the secret kept under `name`, made at first use: it stays the same in every start."""
+        """Return the secret kept under `name`, made at first use: it stays the same in every start.
+
+        Raises:
+            SetupError: the file of secrets cannot be read.
+        """
         path = self.folder / "secrets.json"
-        secrets: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        try:
+            secrets: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        except ValueError as exc:
+            raise SetupError(f"{path} is damaged ({exc}): pass --state another folder") from exc
         if name not in secrets:
             secrets[name] = make()
             write_private(path, json.dumps(secrets, indent=1))

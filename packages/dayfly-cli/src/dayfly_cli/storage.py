@@ -114,6 +114,7 @@ def _told(thing: str) -> Iterator[None]:
         yield
     except HttpResponseError as exc:
         code = getattr(exc, "error_code", None) or exc.reason or "no reason"
+        code = getattr(code, "value", code)
         raise AzureError(f"storage refused {thing}: {exc.status_code} {code}") from exc
     except SdkError as exc:
         raise AzureError(f"storage could not be asked for {thing}: {str(exc).splitlines()[0]}") from exc

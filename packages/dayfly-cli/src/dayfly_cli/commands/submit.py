@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 from dayfly_cli.clients import Client
+from dayfly_cli.environment import MARK
 from dayfly_cli.errors import AzureError, InputError, NotRunningError
 from dayfly_cli.running import Stopped, run
 from dayfly_cli.screen import Progress, data_console, print_json, task_table
@@ -76,6 +78,7 @@ def submit(
     Example:
       dayfly submit ingest handbook.pdf --document-set manuals --wait
     """
+    _check(task_type, document_set, webhook)
     target = find_target(client, webhook, folder, azure=azure)
     try:
         with Progress(f"submitting to {target.name}") as progress:
@@ -85,6 +88,24 @@ def submit(
         sys.exit(1)
     _show(target, task, report, as_json)
     sys.exit(1 if wait and report.status != "completed" else 0)
+
+
+def _check(task_type: str, document_set: str, webhook: str | None) -> None:
+    """Refuse what could only become a dead letter.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    if not task_type.strip():
+        raise InputError("TYPE is empty: name a task type, such as ingest")
+    if not document_set.strip("/") or ".." in document_set.split("/"):
+        raise InputError(
+            f"--document-set {document_set!r} is no name: it is the folder of the document in its container"
+        )
+    if webhook is not None and not re.match(r"https?://[^/\s]", webhook):
+        raise InputError(
+            f"--webhook {webhook!r} is no URL: it should begin with https://, or locally http://"
+        )
 
 
 def find_target(client: str | None, webhook: str | None, folder: Path | None, *, azure: bool) -> Target:
@@ -104,7 +125,10 @@ def find_target(client: str | None, webhook: str | None, folder: Path | None, *,
 
 
 def _azure_is_named() -> bool:
-    return any(os.environ.get(f"AZURE_STORAGE_{name}") for name in ("CONNECTION_STRING", "ACCOUNT_URL"))
+    # What an `env.sh` of `dayfly up` exported names the laptop's own account, which is gone with it.
+    return not os.environ.get(MARK) and any(
+        os.environ.get(f"AZURE_STORAGE_{name}") for name in ("CONNECTION_STRING", "ACCOUNT_URL")
+    )
 
 
 def _running(told: dict[str, Any], client: str | None, webhook: str | None) -> Target:
@@ -124,6 +148,10 @@ def _running(told: dict[str, Any], client: str | None, webhook: str | None) -> T
 
 def _azure(client: str | None, webhook: str | None) -> Target:
     chosen = Client.named(client or os.environ.get("CLIENT_ID") or "default")
+    if os.environ.get(MARK):
+        raise InputError(
+            "this shell has sourced the env.sh of a `dayfly up`, not Azure: use another for --azure"
+        )
     connection_string = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
     account_url = os.environ.get("AZURE_STORAGE_ACCOUNT_URL")
     documents = os.environ.get("AZURE_STORAGE_CONTAINER_NAME") or "documents"
@@ -165,8 +193,13 @@ async def _place(
 ) -> tuple[str, str | None]:
     """Upload a file, or find the blob that is meant; return the file name and, for another blob, its path."""
     file = Path(document)
+    if document != "" and await asyncio.to_thread(file.is_dir):
+        raise InputError(f"{document!r} is a folder: name a file in it")
     if await asyncio.to_thread(file.is_file):
-        content = await asyncio.to_thread(file.read_bytes)
+        try:
+            content = await asyncio.to_thread(file.read_bytes)
+        except OSError as exc:
+            raise InputError(f"{document!r} cannot be read: {exc.strerror}") from exc
         await storage.upload(target.documents, f"{document_set}/{file.name}", content)
         return file.name, None
     container, _, path = document.strip("/").partition("/")

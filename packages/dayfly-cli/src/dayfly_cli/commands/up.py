@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -41,7 +43,7 @@ from dayfly_cli.state import State, find_state
 @click.option(
     "--max-containers",
     type=click.IntRange(1, 50),
-    help="Containers that a launcher may run at once. [default: one more than cores]",
+    help="Containers that a launcher may run at once. [default: two more than cores]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every endpoint and key as one JSON object.")
 @click.option(
@@ -106,7 +108,7 @@ def _show(cloud: Cloud, seconds: float, as_json: bool) -> None:
     first = cloud.options.clients[0].client_id
     console.print(
         "\nTry in another terminal:\n"
-        f"  dayfly submit ingest README.md --client {first} --wait\n"
+        f"  {sys.argv[0]} submit ingest README.md --client {first} --wait\n"
         f"  curl {cloud.inbox.url}\n"
-        f"  source {cloud.state.env_sh}    # the worker's variables, keys included\n"
+        f"  . {shlex.quote(str(cloud.state.env_sh))}    # the worker's variables, keys included\n"
     )
