@@ -238,6 +238,24 @@ async def test_the_straggler_of_two_attempts_settles_nothing(handlers: Handlers)
     assert [a.dequeue_count for a in entry.attempts] == [1, 2]
 
 
+async def test_an_earlier_receive_that_wakes_up_late_does_not_take_the_entry_back(handlers: Handlers) -> None:
+    hanging = Hanging()
+    client = InMemoryClient(handlers, runner=hanging)
+    key = client.submit("greet")
+    early = await client.receive()
+    client.clock.jump(client.settings.lease_s + 1)  # frozen before it entered the ledger
+    working = asyncio.create_task(client.attempt(await client.receive()).run())
+    await hanging.begun.wait()
+    runner = InlineRunner(handlers)
+
+    assert await client.attempt(early, runner).run() is None
+
+    assert runner.runs == []
+    assert len((await client.entry(key)).attempts) == 1
+    hanging.end.set_result(HandlerOutcome("completed", "ok"))
+    assert (await client.finish(working)).result == "ok"
+
+
 async def test_a_later_attempt_in_the_ledger_stops_the_handler(handlers: Handlers) -> None:
     hanging = Hanging()
     client = InMemoryClient(handlers, runner=hanging)
@@ -331,6 +349,79 @@ async def test_a_double_made_by_a_lost_answer_runs_nothing_and_goes(handlers: Ha
     assert len(client.runner.runs) == 1
     assert len(client.webhook.deliveries) == 1
     assert (await client.entry(key)).outcome.status == "completed"
+
+
+async def test_a_double_met_while_the_holder_works_goes_without_running(handlers: Handlers) -> None:
+    hanging = Hanging()
+    client = InMemoryClient(handlers, runner=hanging)
+    client.submit("greet", life=timedelta(hours=3))
+    client.queue.faults.fail("put", after_effect=True)
+    await client.attempt(await client.receive()).run()
+    await client.clock.advance(15)
+    working = asyncio.create_task(client.attempt(await client.receive()).run())
+    await hanging.begun.wait()
+    while not (doubles := await client.queue.receive(1, client.settings.lease_s)):
+        await client.clock.advance(10)
+    runner = InlineRunner(handlers)
+
+    assert await client.attempt(doubles[0], runner).run() is None
+
+    assert runner.runs == []
+    assert len(client.queue.messages) == 1
+    hanging.end.set_result(HandlerOutcome("completed", "ok"))
+    assert (await client.finish(working)).result == "ok"
+    assert client.queue.messages == []
+
+
+async def test_a_message_tried_before_and_now_about_to_expire_goes_on_as_its_copy(
+    client: InMemoryClient,
+) -> None:
+    key = client.submit("flaky", {"name": "a", "failures": 1}, life=timedelta(hours=25))
+    await client.attempt(await client.receive()).run()
+    client.clock.jump(2 * 3600)
+
+    outcome = await client.attempt(await client.receive()).run()
+
+    assert (outcome.status, outcome.result) == ("completed", "done")
+    assert [a.dequeue_count for a in (await client.entry(key)).attempts] == [1, 0]
+    assert client.queue.messages == []
+
+
+async def test_a_cancel_that_comes_just_before_the_commit_wins(client: InMemoryClient) -> None:
+    key = client.submit("greet")
+    cancelled = Outcome("failed", client.clock.now().isoformat(), reason="cancelled", error="cancelled")
+
+    async def cancel() -> None:
+        entry, etag = await client.ledger.read(key)
+        await client.ledger.replace(entry.with_outcome(cancelled, None, ""), etag)
+
+    client.blobs.faults.before("replace ledger", cancel)
+
+    assert await client.attempt(await client.receive()).run() == cancelled
+
+    assert [body["error"] for _, body in client.webhook.deliveries] == ["cancelled"]
+
+
+async def test_an_outcome_is_told_before_its_message_goes_and_dead_lettered_before_that(
+    client: InMemoryClient,
+) -> None:
+    client.queue.send("no task")
+    order: list[str] = []
+    for part, calls in (
+        (client.blobs, ("write dead",)),
+        (client.poison, ("put",)),
+        (client.queue, ("delete",)),
+    ):
+        for call in calls:
+
+            async def note(call: str = call) -> None:
+                order.append(call)
+
+            part.faults.before(call, note)
+
+    await client.run_to_quiet()
+
+    assert order == ["write dead", "put", "delete"]
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
