@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from dayfly import FailedForGood, Handlers, Result, Retry
-from dayfly.attempt import Attempt, AttemptSettings
+from dayfly.attempt import Attempt
 from dayfly.deadletter import replay
 from dayfly.errors import ResourceMissing
 from dayfly.ledger import Outcome
 from dayfly.process import HandlerOutcome, LogTail
+from dayfly.services import AttemptSettings
 from dayfly.storage import QueueMessage, Receipt
 from dayfly.task import Task
 from dayfly.testing import InlineRunner, InMemoryClient

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from dayfly.attempt import Attempt, AttemptSettings, Services
+from dayfly.attempt import Attempt
 from dayfly.deadletter import DeadLetters, dead_letter_blob_name, replay
 from dayfly.delivery import Courier
 from dayfly.errors import Conflict, DayflyError, StorageUnavailable
 from dayfly.ledger import Entry, Ledger, Outcome
 from dayfly.process import HandlerOutcome, LogTail
 from dayfly.retry import RetryPolicy
+from dayfly.services import AttemptSettings, Services
 from dayfly.storage import Blob, QueueMessage, Receipt
 from dayfly.task import Task
 from dayfly.testing import InMemoryBlobs, InMemoryQueue, ManualClock

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from dayfly.attempt import AttemptSettings, Services
 from dayfly.clock import Clock
 from dayfly.deadletter import DeadLetters
 from dayfly.delivery import Courier
 from dayfly.ledger import Ledger
 from dayfly.process import HandlerProcess
+from dayfly.services import AttemptSettings, Services
 from dayfly.settings import Settings
 from dayfly.webhook import HttpWebhook
 

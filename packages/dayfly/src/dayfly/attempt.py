@@ -7,61 +7,23 @@ The order of the steps, and of the questions in `_obey`, is what the guarantee r
 """
 
 import asyncio
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 
-from dayfly.clock import Clock
 from dayfly.cursor import EntryCursor
-from dayfly.deadletter import DeadLetters
-from dayfly.delivery import Courier
 from dayfly.errors import NotATask, ResourceMissing, StorageError
 from dayfly.lease import Lease
-from dayfly.ledger import AttemptRecord, Delivery, Entry, Holder, Ledger, Outcome, Reason, TaskRecord
+from dayfly.ledger import AttemptRecord, Delivery, Entry, Holder, Outcome, Reason, TaskRecord
 from dayfly.message import MessageText
-from dayfly.process import OUT_OF_MEMORY, HandlerOutcome, HandlerRunner, LogTail
-from dayfly.retry import RetryPolicy
-from dayfly.storage import BlobContainer, MessageQueue, QueueMessage
+from dayfly.process import OUT_OF_MEMORY, HandlerOutcome, LogTail
+from dayfly.services import AttemptSettings, Services
+from dayfly.storage import QueueMessage
 from dayfly.task import Task
 
-__all__ = ["Attempt", "AttemptSettings", "Services"]
+__all__ = ["Attempt"]
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Services:
-    """Everything an attempt talks to."""
-
-    queue: MessageQueue
-    blobs: BlobContainer
-    ledger: Ledger
-    dead_letters: DeadLetters
-    courier: Courier
-    runner: HandlerRunner
-    clock: Clock
-    retry: RetryPolicy
-    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
-
-
-@dataclass(frozen=True)
-class AttemptSettings:
-    """What an attempt needs to know.
-
-    Attributes:
-        lease_s: how long a message stays hidden without a renewal.
-        max_attempts: attempts that a task may have, 1 or more.
-        container_group: where this attempt runs; None in a poller.
-        secrets: what must not stand in a handler's log.
-    """
-
-    lease_s: float = 120
-    max_attempts: int = 5
-    container_group: str | None = None
-    secrets: tuple[str, ...] = ()
 
 
 class _Stop(Exception):

@@ -11,11 +11,12 @@ from importlib.metadata import version
 import structlog
 
 from dayfly.assembly import attempt_settings, open_services
-from dayfly.attempt import Attempt, AttemptSettings, Services
+from dayfly.attempt import Attempt
 from dayfly.clock import Clock, SystemClock
 from dayfly.errors import ResourceMissing, SettingsError, StorageError
 from dayfly.log import set_up_logging
 from dayfly.route import RouteReader
+from dayfly.services import AttemptSettings, Services
 from dayfly.settings import Settings
 from dayfly.single import ExitCode, could_not_start
 from dayfly.storage import QueueMessage

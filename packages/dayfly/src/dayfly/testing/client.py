@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from dayfly.attempt import Attempt, AttemptSettings, Services
+from dayfly.attempt import Attempt
 from dayfly.deadletter import DeadLetters
 from dayfly.delivery import Courier
 from dayfly.handlers import Handlers
 from dayfly.ledger import Entry, Ledger, Outcome
 from dayfly.process import HandlerRunner
 from dayfly.retry import RetryPolicy
+from dayfly.services import AttemptSettings, Services
 from dayfly.storage import QueueMessage
 from dayfly.testing.clock import ManualClock
 from dayfly.testing.runner import InlineRunner
