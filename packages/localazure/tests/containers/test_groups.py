@@ -253,6 +253,10 @@ async def test_a_container_with_an_identity_is_told_where_to_ask_for_tokens(rig,
             "InvalidImageRegistryIdentity",
         ),
         ({"volumes": [{"name": "v", "emptyDir": {}}]}, 501, "NotImplemented"),
+        ({"ipAddress": {"type": "Public", "ports": [{"port": 80}]}}, 501, "NotImplemented"),
+        ({"subnetIds": [{"id": "s"}]}, 501, "NotImplemented"),
+        ({"initContainers": [{"name": "i"}]}, 501, "NotImplemented"),
+        ({"priority": "Spot"}, 400, "InvalidPriority"),
         ({"sku": "Confidential"}, 400, "InvalidSku"),
     ],
 )
@@ -265,6 +269,8 @@ async def test_a_bad_request_is_refused_by_name(rig, body, change, status, code)
 async def test_what_is_not_implemented_is_named(rig, body):
     error = refused(rig.put, "one", body(subnetIds=[{"id": "x"}]))
     assert "'properties.subnetIds'" in error.message
+    error = refused(rig.put, "one", {**body(), "zones": ["1"]})
+    assert (error.status, "'zones'" in error.message) == (501, True)
 
 
 async def test_logs_are_there_once_the_container_has_started(rig):

@@ -183,6 +183,13 @@ def test_a_file_is_found_again(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    history = History(tmp_path / "h.db")
+    history.put_run(run("1"))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    history.close()
+
+
 def test_names_get_smaller_with_time() -> None:
     names = NameSource()
     made = [names.next(NOW), names.next(NOW), names.next(NOW + timedelta(seconds=1))]

@@ -19,7 +19,7 @@ MEMORY_GB_MAX = 240.0
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 
-_TOP = {"location", "tags", "identity", "properties", "zones", "id", "name", "type"}
+_TOP = {"location", "tags", "identity", "properties", "id", "name", "type"}
 _PROPERTIES = {
     "containers",
     "osType",

@@ -48,6 +48,8 @@ class History:
     """
 
     def __init__(self, path: Path | str) -> None:
+        if isinstance(path, Path):  # credentials of actions lie in it: for its owner alone
+            path.touch(mode=0o600)
         self._database = sqlite3.connect(path, isolation_level=None)
         # Survives the death of the process at any moment; WAL lets others read meanwhile.
         self._database.execute("PRAGMA journal_mode = WAL")
