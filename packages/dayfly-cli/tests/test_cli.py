@@ -105,6 +105,18 @@ def test_what_an_env_sh_exported_is_not_taken_for_azure(
         find_target(None, None, None, azure=True)
 
 
+def test_an_account_url_that_is_none_is_told(tmp_path: Path) -> None:
+    done = dayfly(
+        *("submit", "ingest", "x.pdf"),
+        AZURE_STORAGE_ACCOUNT_URL="account",
+        AZURE_STORAGE_CONNECTION_STRING="",
+        DAYFLY_UP="",
+        DAYFLY_STATE=str(tmp_path),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("dayfly: AZURE_STORAGE_ACCOUNT_URL is 'account': write it as https://")
+
+
 @pytest.fixture
 async def running(packages: Path, tmp_path: Path) -> AsyncIterator[tuple[State, Azurite]]:
     """A state folder as a running `dayfly up` leaves it, with its storage."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from azure.core.exceptions import AzureError as SdkError
@@ -16,6 +17,9 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from dayfly_cli.clients import Client
 from dayfly_cli.errors import AzureError, InputError
+
+#: Somebody is waiting at a terminal: the SDK's own pauses add up to a minute and a half.
+_RETRY: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "retry_total": 3}
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,14 @@ class Storage:
             await self.blobs.get_blob_client(container, name).upload_blob(content, overwrite=True)
 
     async def has_blob(self, container: str, name: str) -> bool:
-        """Tell whether a blob is there."""
+        """Tell whether a blob is there; none is under a name that no container or blob can have."""
         with _told(f"blob {container}/{name}"):
-            return await self.blobs.get_blob_client(container, name).exists()
+            try:
+                return await self.blobs.get_blob_client(container, name).exists()
+            except HttpResponseError as exc:
+                if exc.status_code == HTTPStatus.BAD_REQUEST:
+                    return False
+                raise
 
     async def read_json(self, container: str, name: str) -> Any:
         """Return a blob's JSON; None = there is no such blob."""
@@ -85,8 +94,8 @@ async def open_storage(connection_string: str) -> AsyncIterator[Storage]:
     """
     async with AsyncExitStack() as stack:
         try:
-            queues = QueueServiceClient.from_connection_string(connection_string)
-            blobs = BlobServiceClient.from_connection_string(connection_string)
+            queues = QueueServiceClient.from_connection_string(connection_string, **_RETRY)
+            blobs = BlobServiceClient.from_connection_string(connection_string, **_RETRY)
         except ValueError as exc:
             raise InputError(f"AZURE_STORAGE_CONNECTION_STRING is not usable: {exc}") from exc
         yield Storage(await stack.enter_async_context(queues), await stack.enter_async_context(blobs))
@@ -98,13 +107,20 @@ async def open_storage_by_identity(account_url: str) -> AsyncIterator[Storage]:
 
     Args:
         account_url: the account's blob or queue endpoint, `https://ACCOUNT.blob.core.windows.net`.
+
+    Raises:
+        InputError: it is no https URL.
     """
+    if not account_url.startswith("https://"):
+        raise InputError(
+            f"AZURE_STORAGE_ACCOUNT_URL is {account_url!r}: write it as https://ACCOUNT.blob.core.windows.net"
+        )
     from azure.identity.aio import DefaultAzureCredential  # only Azure needs it, and it is slow to import
 
     base = account_url.rstrip("/")
     async with DefaultAzureCredential() as credential, AsyncExitStack() as stack:
-        queues = QueueServiceClient(base.replace(".blob.", ".queue.", 1), credential=credential)
-        blobs = BlobServiceClient(base.replace(".queue.", ".blob.", 1), credential=credential)
+        queues = QueueServiceClient(base.replace(".blob.", ".queue.", 1), credential=credential, **_RETRY)
+        blobs = BlobServiceClient(base.replace(".queue.", ".blob.", 1), credential=credential, **_RETRY)
         yield Storage(await stack.enter_async_context(queues), await stack.enter_async_context(blobs))
 
 
@@ -113,6 +129,11 @@ def _told(thing: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as exc:
+        if exc.status_code is None:  # no answer of the account: the identity gave no token
+            raise AzureError(
+                f"nobody is signed in who could ask for {thing}: run `az login`, or set "
+                "AZURE_STORAGE_CONNECTION_STRING"
+            ) from exc
         code = getattr(exc, "error_code", None) or exc.reason or "no reason"
         code = getattr(code, "value", code)
         raise AzureError(f"storage refused {thing}: {exc.status_code} {code}") from exc

@@ -15,7 +15,7 @@ import click
 
 from dayfly_cli.clients import Client
 from dayfly_cli.environment import MARK
-from dayfly_cli.errors import AzureError, InputError, NotRunningError
+from dayfly_cli.errors import InputError, NotRunningError
 from dayfly_cli.running import Stopped, run
 from dayfly_cli.screen import Progress, data_console, print_json, task_table
 from dayfly_cli.state import find_state
@@ -84,7 +84,7 @@ def submit(
         with Progress(f"submitting to {target.name}") as progress:
             task, report = run(_submit(target, task_type, document, document_set, wait, progress))
     except Stopped:
-        click.echo("dayfly: stopped waiting; a task that was submitted goes on", err=True)
+        click.echo("dayfly: stopped; a task that is in the queue goes on", err=True)
         sys.exit(1)
     _show(target, task, report, as_json)
     sys.exit(1 if wait and report.status != "completed" else 0)
@@ -203,21 +203,14 @@ async def _place(
         await storage.upload(target.documents, f"{document_set}/{file.name}", content)
         return file.name, None
     container, _, path = document.strip("/").partition("/")
-    if path and await _there(storage, container, path):
+    if path and await storage.has_blob(container, path):
         return path.rpartition("/")[2], f"{container}/{path}"
-    if await _there(storage, target.documents, f"{document_set}/{document}"):
+    if await storage.has_blob(target.documents, f"{document_set}/{document}"):
         return document, None
     raise InputError(
         f"{document!r} is no file here, and no blob {target.documents}/{document_set}/{document}"
         + (f" or {container}/{path}" if path else "")
     )
-
-
-async def _there(storage: Storage, container: str, path: str) -> bool:
-    try:
-        return await storage.has_blob(container, path)
-    except AzureError:  # a name that no container or blob can have
-        return False
 
 
 def _show(target: Target, task: Submitted, report: TaskReport, as_json: bool) -> None:
