@@ -67,7 +67,9 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Tell of a step."""
-        self._console.print(f"[dim]{self.seconds:5.1f} s[/]  {escape(line)}", soft_wrap=True)
+        self._console.print(
+            f"[dim]{self.seconds:5.1f} s[/]  {escape(line)}", soft_wrap=not self._console.is_terminal
+        )
 
     def title(self, title: str) -> None:
         """Say what is being done now."""
