@@ -57,6 +57,25 @@ def test_all_malformed_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatc
     assert "AZURE_STORAGE_CONNECTION_STRING names neither AccountName nor BlobEndpoint" in told
 
 
+def test_what_is_missing_is_named_beside_what_is_malformed_with_its_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    monkeypatch.setenv("MESSAGE_ID", "m1")
+    monkeypatch.setenv("WORKER_MAX_ATTEMPTS", "many")
+    monkeypatch.setenv("INTERNAL_API_KEY", "k3y-k3y-k3y")
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+
+    told = "\n".join(caught.value.problems)
+    assert "AZURE_STORAGE_CONNECTION_STRING is missing" in told
+    assert "POP_RECEIPT is missing" in told
+    assert "WORKER_MAX_ATTEMPTS" in told
+    assert "but is 'many'" in told
+    assert "k3y" not in told
+
+
 def test_a_message_without_its_receipt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESSAGE_ID", "m1")
 

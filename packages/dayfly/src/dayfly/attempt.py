@@ -14,7 +14,16 @@ import structlog
 from dayfly.cursor import EntryCursor
 from dayfly.errors import NotATask, ResourceMissing, StorageError
 from dayfly.lease import Lease
-from dayfly.ledger import AttemptRecord, Delivery, Entry, Holder, Outcome, Reason, TaskRecord
+from dayfly.ledger import (
+    WORKER_STOPPED,
+    AttemptRecord,
+    Delivery,
+    Entry,
+    Holder,
+    Outcome,
+    Reason,
+    TaskRecord,
+)
 from dayfly.message import MessageText
 from dayfly.process import OUT_OF_MEMORY, HandlerOutcome, LogTail
 from dayfly.services import AttemptSettings, Services
@@ -88,8 +97,7 @@ class Attempt:
             self._log.info("stopped: a later attempt holds the ledger entry")
         except _Double:
             self._log.info("a double of the message that holds the ledger entry")
-            await self._delete_original()
-            await self._delete()
+            await self._discard()
         except ResourceMissing:
             raise
         except (StorageError, ValueError) as error:
@@ -145,8 +153,8 @@ class Attempt:
                     await self._cursor.read()
                     if self._cursor.outcome or self._cursor.entry.last_attempt_id != self._id:
                         self._overruled.set()
-            except (StorageError, ValueError) as error:
-                self._log.warning("lease not renewed", error=str(error))
+            except Exception as error:  # whatever it is, the lease has to be renewed next time
+                self._log.warning("lease not renewed", error=repr(error))
 
     # -- 2 enter the ledger --------------------------------------------------------------------------
 
@@ -239,7 +247,7 @@ class Attempt:
         if self._overruled.is_set():
             self._obey(entering=False)
         log.info("handler stopped")
-        return HandlerOutcome("retry", "the worker was told to stop", after_s=0)
+        return HandlerOutcome("retry", WORKER_STOPPED, after_s=0)
 
     def _outcome_of(self, ended: HandlerOutcome) -> Outcome | None:
         """The outcome that a handler's end makes; None if the task is to be tried again."""
@@ -249,11 +257,14 @@ class Attempt:
                 return Outcome("completed", self._now(), result=ended.text, attempt_id=self._id)
             case "failed":
                 return self._failed("failed", reason)
-            case "memory" if (self._cursor.entry.last_error or "").startswith(OUT_OF_MEMORY):
+            case "memory" if self._ran_out_of_memory_before():
                 return self._failed("failed", f"{reason}, for the second time")
             case _ if self._cursor.tries >= self._settings.max_attempts and not self._abandoned.is_set():
                 return self._exhausted(reason)
         return None
+
+    def _ran_out_of_memory_before(self) -> bool:
+        return any((a.error or "").startswith(OUT_OF_MEMORY) for a in self._cursor.entry.attempts)
 
     async def _try_again(self, ended: HandlerOutcome) -> None:
         """Leave the reason in the ledger, and show the message again after a delay."""
@@ -304,6 +315,14 @@ class Attempt:
     async def _delete(self) -> None:
         if self._lease is not None and not await self._lease.delete():
             self._log.info("message not deleted: its receipt is refused")
+
+    async def _discard(self) -> None:
+        """Delete a double; if that fails it shows again, and is known again."""
+        try:
+            await self._delete_original()
+            await self._delete()
+        except StorageError as error:
+            self._log.warning("double not deleted", error=str(error))
 
     async def _release(self, delay_s: float) -> None:
         """Give the message back; if that fails it shows again when the lease ends."""

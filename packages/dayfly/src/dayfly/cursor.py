@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from dayfly.errors import Conflict, StorageUnavailable
-from dayfly.ledger import Delivery, Entry, Ledger, Outcome
+from dayfly.ledger import WORKER_STOPPED, Delivery, Entry, Ledger, Outcome
 
 __all__ = ["EntryCursor"]
 
@@ -34,8 +34,9 @@ class EntryCursor:
 
     @property
     def tries(self) -> int:
-        """How many attempts the entry names, 1 at the least."""
-        return max(1, len(self._entry.attempts)) if self._entry else 1
+        """How many attempts count, 1 at the least: those that ended because their worker had to go do not."""
+        attempts = self._entry.attempts if self._entry else ()
+        return max(1, sum(attempt.error != WORKER_STOPPED for attempt in attempts))
 
     async def create(self, entry: Entry) -> bool:
         """Write the first version; False if the entry exists, which is read then."""
@@ -62,9 +63,12 @@ class EntryCursor:
 
     async def swap(self, entry: Entry) -> bool:
         """Write the entry if it still is as it was read; False if it is not, and then it is read."""
+        # The ETag of the version that the new entry was made from: while we wait for our turn, the keeper
+        # may read a later one, which nobody has judged yet.
+        etag = self._etag
         try:
             async with self._one_at_a_time:
-                self._etag = await self._ledger.replace(entry, self._etag)
+                self._etag = await self._ledger.replace(entry, etag)
                 self._entry = entry
         except Conflict:
             await self.read()

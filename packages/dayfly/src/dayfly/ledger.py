@@ -11,6 +11,7 @@ from dayfly.task import Origin, Task
 
 __all__ = [
     "ROUND_ENDING_REASONS",
+    "WORKER_STOPPED",
     "AttemptRecord",
     "Delivery",
     "Entry",
@@ -27,6 +28,10 @@ _T = TypeVar("_T")
 
 ROUND_ENDING_REASONS: tuple[Reason, ...] = ("exhausted", "not_a_task", "never_started")
 """Outcomes that call for a dead letter, and whose replay tries the task anew."""
+
+
+WORKER_STOPPED = "the worker was told to stop"
+"""The error of an attempt that ended for no fault of its own: it does not count against the task."""
 
 
 @dataclass(frozen=True)

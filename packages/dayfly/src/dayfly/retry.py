@@ -5,6 +5,8 @@ from random import Random
 
 __all__ = ["RetryPolicy"]
 
+_WISH_MAX_S = 3600.0
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -25,8 +27,9 @@ class RetryPolicy:
 
         Args:
             tries: how often it was tried.
-            at_least_s: what a service asked for (`Retry-After`); None = nothing.
+            at_least_s: what a service asked for (`Retry-After`), honoured up to an hour: a message that is
+                hidden for longer might not come back before it expires; None = nothing.
         """
         grown = min(self.max_s, self.first_s * 2.0 ** min(max(tries, 1) - 1, 30))
         jittered = grown * (0.75 + 0.5 * self.random.random())
-        return max(jittered, at_least_s or 0.0)
+        return max(jittered, min(at_least_s or 0.0, _WISH_MAX_S))

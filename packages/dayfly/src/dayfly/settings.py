@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dayfly.azure_storage import StorageAccount
@@ -14,6 +14,13 @@ from dayfly.webhook import WebhookSettings
 __all__ = ["Settings"]
 
 _DELIVERY_DELAY_MAX_S = 1800.0
+_SECRET = {
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "INTERNAL_API_KEY",
+    "WEBHOOK_SECRET",
+    "POP_RECEIPT",
+    "TASK_DATA",
+}
 
 
 class Settings(BaseSettings):
@@ -24,11 +31,11 @@ class Settings(BaseSettings):
     client_id: str = "default"
     """The tenant: letters, digits and hyphens; lower-cased. Names the queue and the container."""
 
-    azure_storage_connection_string: SecretStr | None = None
-    """The storage account with its key; or give `AZURE_STORAGE_ACCOUNT_URL`."""
-
     azure_storage_account_url: str | None = None
     """`https://{account}.blob.core.windows.net`, reached by the container's identity."""
+
+    azure_storage_connection_string: SecretStr | None = Field(default=None, validate_default=True)
+    """The storage account with its key; or give `AZURE_STORAGE_ACCOUNT_URL`."""
 
     internal_api_key: SecretStr | None = None
     """Sent to webhooks as `X-Internal-Api-Key`; unset = no such header."""
@@ -76,7 +83,7 @@ class Settings(BaseSettings):
     message_id: str | None = None
     """The message that `TASK_DATA` came from; unset = a manual start, with no message to settle."""
 
-    pop_receipt: SecretStr | None = None
+    pop_receipt: SecretStr | None = Field(default=None, validate_default=True)
     """The launcher's receipt for that message."""
 
     dequeue_count: int = Field(default=0, ge=0)
@@ -113,20 +120,22 @@ class Settings(BaseSettings):
 
     @field_validator("azure_storage_connection_string")
     @classmethod
-    def _connection_string(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            fields = dict(p.split("=", 1) for p in value.get_secret_value().split(";") if "=" in p)
-            if not ({"AccountName", "BlobEndpoint"} & fields.keys()):
-                raise ValueError("names neither AccountName nor BlobEndpoint; copy it whole from the portal")
+    def _connection_string(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None:
+            if not info.data.get("azure_storage_account_url"):
+                raise ValueError("is missing; or set AZURE_STORAGE_ACCOUNT_URL")
+            return None
+        fields = dict(p.split("=", 1) for p in value.get_secret_value().split(";") if "=" in p)
+        if not ({"AccountName", "BlobEndpoint"} & fields.keys()):
+            raise ValueError("names neither AccountName nor BlobEndpoint; copy it whole from the portal")
         return value
 
-    @model_validator(mode="after")
-    def _account(self) -> "Settings":
-        if not self.azure_storage_connection_string and not self.azure_storage_account_url:
-            raise ValueError("AZURE_STORAGE_CONNECTION_STRING is missing; or set AZURE_STORAGE_ACCOUNT_URL")
-        if self.message_id is not None and self.pop_receipt is None:
-            raise ValueError("POP_RECEIPT is missing; MESSAGE_ID needs it (unset both for a manual start)")
-        return self
+    @field_validator("pop_receipt")
+    @classmethod
+    def _receipt(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("message_id") is not None:
+            raise ValueError("is missing; MESSAGE_ID needs it (unset both for a manual start)")
+        return value
 
     @property
     def queue_name(self) -> str:
@@ -181,6 +190,7 @@ def _reveal(value: SecretStr | None) -> str | None:
 
 
 def _problem(error: dict[str, Any]) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
     name = "".join(str(part) for part in error["loc"]).upper()
-    return f"{name} {message[0].lower()}{message[1:]}" if name else message
+    message = str(error["msg"]).removeprefix("Value error, ")
+    secret = isinstance(error["input"], SecretStr | None) or name in _SECRET
+    return f"{name} {message[0].lower()}{message[1:]}" + ("" if secret else f", but is {error['input']!r}")

@@ -69,7 +69,8 @@ async def process_single_task(
             attempt = Attempt(
                 message, services, attempt_settings(settings), manual=settings.message_id is None
             )
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, attempt.abandon)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, attempt.abandon)
             return ExitCode.of(await attempt.run(held=False))
     except ResourceMissing as error:
         return could_not_start([str(error)])
