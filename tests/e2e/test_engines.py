@@ -36,6 +36,14 @@ async def turn_route(laptop, engine: str) -> None:
 async def route_of_its_own(laptop):
     yield
     await turn_route(laptop, "aci")
+    await laptop.until(lambda: poller_sees(laptop, "aci"), "the poller has seen that it is not its turn")
+
+
+async def poller_sees(laptop, engine: str) -> bool:
+    """Whether the heartbeat says so; a poller reads the route every ten seconds."""
+    async with laptop.blobs.get_container_client("acme-dayfly") as container:
+        names = [blob.name async for blob in container.list_blobs("pollers/")]
+    return [(await laptop.blob(name))["route"] for name in names] == [engine]
 
 
 @pytest.mark.usefixtures("route_of_its_own")
