@@ -168,9 +168,10 @@ async def test_a_double_made_by_a_lost_answer_runs_nothing_and_goes(handlers: Ha
     assert (await client.entry(key)).outcome.status == "completed"
 
 
-async def test_a_double_met_while_the_holder_works_goes_without_running(
+async def double_of_a_working_holder(
     handlers: Handlers, hanging: Any
-) -> None:
+) -> tuple[InMemoryClient, "asyncio.Task[Outcome | None]", QueueMessage]:
+    """A client, the attempt that holds its task's entry, and another copy of the message, just received."""
     client = InMemoryClient(handlers, runner=hanging)
     client.submit("greet", life=timedelta(hours=3))
     client.queue.faults.fail("put", after_effect=True)
@@ -180,9 +181,16 @@ async def test_a_double_met_while_the_holder_works_goes_without_running(
     await hanging.begun.wait()
     while not (doubles := await client.queue.receive(1, client.settings.lease_s)):
         await client.clock.advance(10)
+    return client, working, doubles[0]
+
+
+async def test_a_double_met_while_the_holder_works_goes_without_running(
+    handlers: Handlers, hanging: Any
+) -> None:
+    client, working, double = await double_of_a_working_holder(handlers, hanging)
     runner = InlineRunner(handlers)
 
-    assert await client.attempt(doubles[0], runner).run() is None
+    assert await client.attempt(double, runner).run() is None
 
     assert runner.runs == []
     assert len(client.queue.messages) == 1
@@ -276,20 +284,13 @@ async def test_a_stop_of_the_worker_does_not_count_against_its_task(handlers: Ha
 async def test_a_double_that_cannot_be_deleted_shows_again_and_goes_then(
     handlers: Handlers, hanging: Any
 ) -> None:
-    client = InMemoryClient(handlers, runner=hanging)
-    client.submit("greet", life=timedelta(hours=3))
-    client.queue.faults.fail("put", after_effect=True)
-    await client.attempt(await client.receive()).run()
-    await client.clock.advance(15)
-    working = asyncio.create_task(client.attempt(await client.receive()).run())
-    await hanging.begun.wait()
-    while not (doubles := await client.queue.receive(1, client.settings.lease_s)):
-        await client.clock.advance(10)
+    client, working, double = await double_of_a_working_holder(handlers, hanging)
     client.queue.faults.fail("delete")
 
-    assert await client.attempt(doubles[0], InlineRunner(handlers)).run() is None
+    assert await client.attempt(double, InlineRunner(handlers)).run() is None
 
     hanging.end.set_result(HandlerOutcome("completed", "ok"))
     await client.finish(working)
     await client.run_to_quiet()
     assert len(client.webhook.deliveries) == 1
+    assert client.queue.messages == []
